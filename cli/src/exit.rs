@@ -1,0 +1,45 @@
+//! Exit codes. 0 to 4 are the outcomes of a run, for the commands that wait for one; from 64 on they are those of
+//! `sysexits.h`, which leave the low numbers alone.
+
+use std::process::ExitCode;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or done already.
+    Done = 0,
+    /// A person has to decide, and what is said (`Halted`, as a run has it).
+    Halted = 3,
+    /// The command line is wrong.
+    Usage = 64,
+    /// The plan or a template is wrong.
+    PlanInvalid = 65,
+    /// A file or an object cannot be read.
+    NoInput = 66,
+    /// AWS refuses: no permission, no such bucket.
+    Refused = 69,
+    /// A defect of Lifeboat.
+    Defect = 70,
+    /// AWS did not answer, or asks to come back; the same command again is safe.
+    TryAgain = 75,
+}
+
+impl Exit {
+    /// What `--help` says about the codes.
+    pub(crate) const HELP: &str = "\
+Exit codes:
+  0   done, or done already
+  3   a person has to decide; nothing was changed that the message does not name
+  64  the command line is wrong
+  65  the plan or a template is wrong; each problem is told with file and line
+  66  a file or an object cannot be read
+  69  AWS refuses: no permission, no such bucket
+  70  a defect of Lifeboat
+  75  AWS did not answer; the same command again is safe";
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,55 @@
+//! The `lifeboat` command: what a person does with a plan before the day.
+//!
+//! One file a command; `args` says what can be typed, `failure` and `exit` what can go wrong, `output` how it is
+//! told. The commands decide nothing: the plan's rules are `lifeboat_rules::plan`'s, and what changes the ledger
+//! or the epochs is the Lambdas' own code.
+
+mod args;
+mod aws;
+pub mod document;
+mod exit;
+mod failure;
+mod init;
+mod output;
+mod plan_check;
+mod plan_upload;
+mod source;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, PlanCommand};
+pub use exit::Exit;
+use failure::Failure;
+use output::{Output, Report};
+
+/// Runs one command line; `arguments` begins with the program's name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Looked for by hand, because a command line that cannot be parsed is told about in JSON too.
+    let output = Output::new(arguments.iter().any(|argument| argument == "--json"));
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return output.usage(&error).into(),
+    };
+    // The hook of the standard library has told the panic's place by the time that it is caught.
+    let exit = match catch_unwind(AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(report)) => output.report(&report),
+        Ok(Err(failure)) => output.failure(&failure),
+        Err(_) => {
+            output.failure(&Failure::defect("this command came upon a case that it was not written for"))
+        }
+    };
+    exit.into()
+}
+
+fn run(cli: Cli) -> Result<Report, Failure> {
+    match cli.command {
+        Command::Plan { command: PlanCommand::Check(args) } => plan_check::run(&args),
+        Command::Plan { command: PlanCommand::Upload(args) } => aws::block_on(plan_upload::run(&args)),
+        Command::Init(args) => aws::block_on(init::run(&args)),
+    }
+}

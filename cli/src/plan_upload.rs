@@ -1,0 +1,90 @@
+//! `lifeboat plan upload`: checks, then stores templates and plan in the control bucket.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use serde_json::json;
+
+use crate::args::UploadArgs;
+use crate::aws;
+use crate::failure::Failure;
+use crate::output::Report;
+use crate::source::{self, Checked};
+
+pub(crate) async fn run(args: &UploadArgs) -> Result<Report, Failure> {
+    let Checked { plan, templates } = source::check(&args.file)?;
+    let bucket = &args.control.bucket;
+    let client = aws::s3(&aws::config(&args.aws, Some(&plan.regions.recovery)).await?);
+
+    // The plan last: what it names is there before anyone can read it.
+    let mut stored = 0;
+    for (key, bytes) in &templates {
+        stored += usize::from(store_template(&client, bucket, key, bytes.clone()).await?);
+    }
+    let key = format!("plan/{}.json", plan.name);
+    let version = store_plan(&client, bucket, &key, plan.canonical_json()).await?;
+
+    let digest = plan.digest();
+    let mut warnings = Vec::new();
+    if version.is_none() {
+        warnings.push(format!(
+            "the bucket {bucket} keeps no versions, so a run cannot pin the plan that it was admitted under; the \
+             foundation stack's control bucket does"
+        ));
+    }
+    Ok(Report {
+        headline: format!("stored the plan {}", plan.name),
+        details: vec![
+            ("bucket", bucket.clone()),
+            ("key", key.clone()),
+            ("version", version.clone().unwrap_or_else(|| "none".to_owned())),
+            ("digest", digest.clone()),
+            ("templates", format!("{stored} new, {} there already", templates.len() - stored)),
+        ],
+        warnings,
+        json: json!({
+            "plan": plan.name,
+            "bucket": bucket,
+            "key": key,
+            "version": version,
+            "digest": digest,
+            "templates": templates.keys().collect::<Vec<_>>(),
+        }),
+    })
+}
+
+/// Stores a template under its content's digest; true if it was not there. A template that is there is the same
+/// one, so nothing is ever overwritten.
+async fn store_template(client: &Client, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<bool, Failure> {
+    let put = client
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .if_none_match("*")
+        .content_type("application/yaml")
+        .body(ByteStream::from(bytes));
+    match put.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if aws::exists_already(&error) => Ok(false),
+        Err(error) => Err(aws::failure(format!("could not store s3://{bucket}/{key}"), error)),
+    }
+}
+
+/// Stores the plan as a new version, which is returned.
+async fn store_plan(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    json: Vec<u8>,
+) -> Result<Option<String>, Failure> {
+    let put = client
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .content_type("application/json")
+        .body(ByteStream::from(json));
+    match put.send().await {
+        // "null" is S3's name for the only version in a bucket that keeps none.
+        Ok(stored) => Ok(stored.version_id.filter(|version| version != "null")),
+        Err(error) => Err(aws::failure(format!("could not store s3://{bucket}/{key}"), error)),
+    }
+}

@@ -1,0 +1,53 @@
+//! The calls to CloudWatch.
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use lifeboat_rules::StepError;
+use lifeboat_rules::outage::AlarmReading;
+use lifeboat_runtime::aws_error;
+
+use crate::observe::alarm_reading;
+
+/// The alarm behind the plan, and the metric behind the alarm.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    /// CloudWatch in the recovery Region.
+    pub cloudwatch: Client,
+    /// The alarm's name.
+    pub name: String,
+    /// The metric's namespace.
+    pub namespace: String,
+}
+
+impl Alarm {
+    /// Reads the alarm's state again.
+    pub async fn read(&self) -> AlarmReading {
+        let answer = self.cloudwatch.describe_alarms().alarm_names(&self.name).send().await;
+        alarm_reading(
+            answer
+                .map_err(|err| aws_error(format!("describe the alarm {}", self.name), err))
+                .map(|found| Some(found.metric_alarms().first()?.state_value()?.as_str().to_owned())),
+        )
+    }
+
+    /// Writes one high-resolution point of the metric: 1 for down, 0 for anything else. Never nothing, so that missing
+    /// data means that the probe itself does not run.
+    pub async fn put_metric(&self, plan: &str, down: bool) -> Result<(), StepError> {
+        self.cloudwatch
+            .put_metric_data()
+            .namespace(&self.namespace)
+            .metric_data(
+                MetricDatum::builder()
+                    .metric_name("PrimaryDown")
+                    .dimensions(Dimension::builder().name("Plan").value(plan).build())
+                    .value(if down { 1.0 } else { 0.0 })
+                    .unit(StandardUnit::Count)
+                    .storage_resolution(1)
+                    .build(),
+            )
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|err| aws_error("put the metric PrimaryDown", err))
+    }
+}

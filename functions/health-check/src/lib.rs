@@ -1,0 +1,103 @@
+//! *health-check*: observes the primary and the recovered side, and says what a rule makes of it. On schedule it writes
+//! the metric behind the alarm.
+//!
+//! Invariant: no observation needs the primary Region's API or Route 53's.
+
+mod aws;
+mod observe;
+mod scheduled;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_rules::outage::{self, Observations};
+use lifeboat_rules::recovered::{self, Health, Sealed};
+use lifeboat_rules::{Request, StepError, TriggerKind};
+use lifeboat_runtime::Context;
+use serde::{Deserialize, Serialize};
+
+pub use aws::Alarm;
+pub use scheduled::{Scheduled, probe_on_schedule};
+
+/// How long one call waits for the recovered side before it says `NotReady`, in seconds. Well below the function's own
+/// timeout, and long enough to keep the history of the execution short.
+const WAIT_SECONDS: u64 = 20;
+
+/// What a step can ask of this function.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Is the primary down?
+    ConfirmOutage {},
+    /// Does the recovered side serve, through everything that was sealed?
+    ConfirmRecovered {
+        /// Where each stream was sealed.
+        sealed: Vec<Sealed>,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Of `ConfirmOutage`.
+    Outage {
+        /// What the rule makes of the observations.
+        verdict: outage::Verdict,
+        /// Why, for a person.
+        reason: String,
+        /// What it rests on.
+        observations: Observations,
+    },
+    /// Of `ConfirmRecovered`.
+    Recovered {
+        /// Always `Serving`; anything less is `NotReady`.
+        verdict: Serving,
+        /// What the application said of itself.
+        health: Health,
+    },
+}
+
+/// The verdict on a recovered side that serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Serving {
+    /// It acknowledges, under this run's epoch, and has applied everything through the seals.
+    Serving,
+}
+
+/// Handles one step.
+///
+/// # Errors
+/// `NotReady` while the recovered side does not serve; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
+pub async fn handle(
+    context: &Context,
+    alarm: &Alarm,
+    http: &reqwest::Client,
+    now: fn() -> Timestamp,
+    request: Request<Action>,
+) -> Result<Answer, StepError> {
+    let run = request.run()?;
+    let plan = context.plan(&run.plan).await?;
+    match &request.action {
+        Action::ConfirmOutage {} => {
+            let alarm = (run.trigger.kind == TriggerKind::Alarm).then_some(alarm);
+            let observations = observe::outage(&context.store, http, &plan, alarm, now).await;
+            let (verdict, reason) = outage::judge(&plan.probe, plan.probe.attempts, &observations);
+            Ok(Answer::Outage { verdict, reason, observations })
+        }
+        Action::ConfirmRecovered { sealed } => {
+            let epoch = run.claimed_epoch()?;
+            let until = tokio::time::Instant::now() + Duration::from_secs(WAIT_SECONDS);
+            loop {
+                let health = observe::health(http, &plan).await;
+                let judged =
+                    health.and_then(|health| recovered::judge(&health, epoch, sealed).map(|()| health));
+                match judged {
+                    Ok(health) => return Ok(Answer::Recovered { verdict: Serving::Serving, health }),
+                    Err(err) if tokio::time::Instant::now() >= until => return Err(err),
+                    Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Observations, without judgement.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use jiff::Timestamp;
+use lifeboat_rules::outage::{AlarmReading, LogHead, LogReading, Observations, Probe, still_seconds};
+use lifeboat_rules::recovered::Health;
+use lifeboat_rules::{Plan, StepError};
+use lifeboat_runtime::{Log, Store};
+use tokio::time::Instant;
+
+use crate::aws::Alarm;
+
+/// The largest health document that is read, in bytes.
+const HEALTH_BYTES_MAX: usize = 65_536;
+
+/// Observes the primary for the plan's confirmation window: the log, then the probes, then the log again once it could
+/// have been still for the plan's time.
+pub async fn outage(
+    store: &Store,
+    http: &reqwest::Client,
+    plan: &Plan,
+    alarm: Option<&Alarm>,
+    now: fn() -> Timestamp,
+) -> Observations {
+    let log_before = log(store, plan).await;
+    let mut probes = Vec::new();
+    let start = Instant::now();
+    for attempt in 0..plan.probe.attempts {
+        let due = start + Duration::from_secs(u64::from(attempt) * u64::from(plan.probe.interval_seconds));
+        tokio::time::sleep_until(due).await;
+        probes.push(probe(http, plan, now()).await);
+    }
+    let mut log_after = log(store, plan).await;
+    let none_serves = probes.iter().all(|probe| !probe.serving);
+    if let LogReading::Heads(heads) = &log_after {
+        let short = i64::from(plan.probe.log_still_seconds) - still_seconds(heads);
+        // Wait out the rest of the plan's time only where it could make a difference. The store's clock counts whole
+        // seconds, hence one more.
+        if none_serves && log_after_agrees(&log_before, heads) && short > 0 {
+            tokio::time::sleep(Duration::from_secs(short.unsigned_abs() + 1)).await;
+            log_after = log(store, plan).await;
+        }
+    }
+    let alarm = match alarm {
+        Some(alarm) => Some(alarm.read().await),
+        None => None,
+    };
+    Observations { probes, log_before, log_after, alarm }
+}
+
+fn log_after_agrees(before: &LogReading, after: &[LogHead]) -> bool {
+    let slots =
+        |heads: &[LogHead]| heads.iter().map(|head| (head.stream.clone(), head.slot)).collect::<Vec<_>>();
+    matches!(before, LogReading::Heads(before) if slots(before) == slots(after))
+}
+
+/// One probe of the primary.
+pub async fn probe(http: &reqwest::Client, plan: &Plan, at: Timestamp) -> Probe {
+    let timeout = Duration::from_secs(u64::from(plan.probe.timeout_seconds));
+    match http.get(&plan.probe.primary).timeout(timeout).send().await {
+        Ok(answer) => Probe {
+            at,
+            serving: answer.status().is_success(),
+            what: format!("HTTP {}", answer.status().as_u16()),
+        },
+        Err(err) => Probe { at, serving: false, what: innermost(&err) },
+    }
+}
+
+/// The newest object of every stream.
+pub async fn log(store: &Store, plan: &Plan) -> LogReading {
+    let log = Log::new(store, &plan.ledger);
+    let heads = async {
+        try_join_all(log.streams().await?.into_iter().map(async |stream| {
+            let head = log.head(&stream).await?;
+            Ok::<_, StepError>((stream, head))
+        }))
+        .await
+    };
+    match heads.await {
+        Err(err) => LogReading::Unreadable(err.to_string()),
+        Ok(heads) => {
+            let complete = heads
+                .into_iter()
+                .map(|(stream, head)| {
+                    let head = head.ok_or_else(|| format!("stream {stream} has no entries"))?;
+                    let read_at = head.read_at.ok_or("the store's answer carries no date")?;
+                    Ok(LogHead { stream, slot: head.slot, stored_at: head.stored_at, read_at })
+                })
+                .collect::<Result<Vec<_>, String>>();
+            match complete {
+                Ok(heads) => LogReading::Heads(heads),
+                Err(why) => LogReading::Unreadable(why),
+            }
+        }
+    }
+}
+
+/// What the recovered side says of itself; whatever its HTTP status, since it explains itself while it does not serve.
+///
+/// # Errors
+/// `NotReady` where it does not answer, or not with a health document.
+pub async fn health(http: &reqwest::Client, plan: &Plan) -> Result<Health, StepError> {
+    let timeout = Duration::from_secs(u64::from(plan.probe.timeout_seconds));
+    let not_ready = |why: String| StepError::not_ready(format!("{}: {why}", plan.probe.recovery));
+    let mut answer = http
+        .get(&plan.probe.recovery)
+        .timeout(timeout)
+        .send()
+        .await
+        .map_err(|err| not_ready(innermost(&err)))?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|err| not_ready(innermost(&err)))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > HEALTH_BYTES_MAX {
+            return Err(not_ready(format!("its answer is longer than {HEALTH_BYTES_MAX} bytes")));
+        }
+    }
+    serde_json::from_slice(&body).map_err(|err| not_ready(format!("its answer is no health document: {err}")))
+}
+
+/// The cause at the bottom: `error sending request` says nothing, `Connection refused` does.
+fn innermost(err: &dyn std::error::Error) -> String {
+    let mut cause = err;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// What re-reading the alarm gave, as a reading.
+pub fn alarm_reading(state: Result<Option<String>, StepError>) -> AlarmReading {
+    match state {
+        Ok(Some(state)) if state == "ALARM" => AlarmReading::Alarm,
+        Ok(Some(state)) => AlarmReading::Other(state),
+        Ok(None) => AlarmReading::Unreadable("there is no such alarm".into()),
+        Err(err) => AlarmReading::Unreadable(err.to_string()),
+    }
+}

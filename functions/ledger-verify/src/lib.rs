@@ -1,0 +1,169 @@
+//! *ledger-verify*: proves the ledger, seals it, and gives the pen to a side.
+//!
+//! Invariant: nothing here decides by a check made earlier. A seal or an open has its effect through the conditional
+//! put of its slot and through the epoch that it carries; a stale run's entry may be stored, and counts for nothing.
+
+mod append;
+mod aws;
+mod verify;
+
+use lifeboat_ledger::control::{Open, Seal};
+use lifeboat_ledger::{Control, Finding, Holder, StreamProof, Verdict};
+use lifeboat_rules::recovered::Sealed;
+use lifeboat_rules::{Plan, Request, StepError};
+use lifeboat_runtime::{Context, Log, Store};
+use serde::{Deserialize, Serialize};
+
+pub use append::{Append, open_stream};
+
+/// What can be asked of this function.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Prove every stream, from its first entry to its end.
+    VerifyHistory {},
+    /// Close every stream.
+    Seal {
+        /// The streams as `VerifyHistory` proved them.
+        history: Vec<StreamProof>,
+    },
+    /// Prove what came after the history, up to the seals.
+    VerifyTail {
+        /// The streams as `VerifyHistory` proved them.
+        history: Vec<StreamProof>,
+    },
+    /// Give the pen to the recovery side.
+    Open {
+        /// The streams as `VerifyTail` proved them.
+        sealed: Vec<StreamProof>,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "verdict")]
+pub enum Answer {
+    /// `VerifyHistory` and `VerifyTail`: every entry is there, in order and unchanged.
+    Proven(Examined),
+    /// It could not be shown either way.
+    Unproven(Examined),
+    /// Something is missing or wrong.
+    Broken(Examined),
+    /// Every stream is closed.
+    Sealed {
+        /// Where.
+        streams: Vec<Sealed>,
+    },
+    /// The recovery side has the pen.
+    Opened {
+        /// The streams, with the sequence of their open.
+        streams: Vec<Sealed>,
+    },
+}
+
+/// What a verification saw.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Examined {
+    /// The verdict in one sentence.
+    pub reason: String,
+    /// The streams that are whole.
+    pub streams: Vec<StreamProof>,
+    /// What stands against the proof, the worst first, 20 at most.
+    pub findings: Vec<Finding>,
+    /// How many findings there are.
+    pub findings_count: usize,
+    /// How many objects were read.
+    pub objects: usize,
+    /// How many entries the proven streams hold.
+    pub entries: u64,
+}
+
+/// The findings that an answer names one by one; the state machine hands on no more than 256 KiB.
+const FINDINGS_MAX: usize = 20;
+
+impl Answer {
+    fn of(verdict: Verdict, streams: Vec<StreamProof>, mut findings: Vec<Finding>, objects: usize) -> Answer {
+        let entries = streams.iter().map(|stream| stream.entries).sum();
+        let findings_count = findings.len();
+        let reason = match findings.first() {
+            None => format!("{} streams, {entries} entries in {objects} objects", streams.len()),
+            Some(worst) => worst.to_string(),
+        };
+        findings.truncate(FINDINGS_MAX);
+        let examined = Examined { reason, streams, findings, findings_count, objects, entries };
+        match verdict {
+            Verdict::Proven => Answer::Proven(examined),
+            Verdict::Unproven => Answer::Unproven(examined),
+            Verdict::Broken => Answer::Broken(examined),
+        }
+    }
+}
+
+/// Handles one call.
+///
+/// # Errors
+/// `Fenced` where a newer epoch has sealed or opened; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
+pub async fn handle(context: &Context, request: Request<Action>) -> Result<Answer, StepError> {
+    let run = request.run()?;
+    let plan = context.plan(&run.plan).await?;
+    match &request.action {
+        Action::VerifyHistory {} => verify::history(&context.store, &plan).await,
+        Action::Seal { history } => seal(&context.store, &plan, run.claimed_epoch()?, &run.id, history).await,
+        Action::VerifyTail { history } => {
+            verify::tail(&context.store, &plan, run.claimed_epoch()?, &run.id, history).await
+        }
+        Action::Open { sealed } => open(&context.store, &plan, run.claimed_epoch()?, &run.id, sealed).await,
+    }
+}
+
+async fn seal(
+    store: &Store,
+    plan: &Plan,
+    epoch: u64,
+    run: &str,
+    history: &[StreamProof],
+) -> Result<Answer, StepError> {
+    aws::put_fence(store, &plan.ledger, epoch, run).await?;
+    let control = Control::Seal(Seal { epoch, run: run.to_owned() });
+    match append_to_all(store, plan, history, &control).await? {
+        Ok(streams) => Ok(Answer::Sealed { streams }),
+        Err(finding) => Ok(Answer::of(finding.verdict, vec![], vec![finding], 0)),
+    }
+}
+
+async fn open(
+    store: &Store,
+    plan: &Plan,
+    epoch: u64,
+    run: &str,
+    sealed: &[StreamProof],
+) -> Result<Answer, StepError> {
+    let control = Control::Open(Open { epoch, holder: Holder::Recovery, run: run.to_owned() });
+    match append_to_all(store, plan, sealed, &control).await? {
+        Ok(streams) => Ok(Answer::Opened { streams }),
+        Err(finding) => Ok(Answer::of(finding.verdict, vec![], vec![finding], 0)),
+    }
+}
+
+/// Appends `control` to each stream, one after the other: a stream is closed within milliseconds, and what has been
+/// done when one fails is plain to see.
+async fn append_to_all(
+    store: &Store,
+    plan: &Plan,
+    streams: &[StreamProof],
+    control: &Control,
+) -> Result<Result<Vec<Sealed>, Finding>, StepError> {
+    if streams.is_empty() {
+        return Err(StepError::input_invalid("action", "no streams: was the history proven?"));
+    }
+    let log = Log::new(store, &plan.ledger);
+    let mut done = Vec::new();
+    for proof in streams {
+        let append = Append { store, log: &log, ledger: &plan.ledger, tries_max: plan.limits.seal_tries_max };
+        match append.control(lifeboat_ledger::Tail::resume(proof), control).await? {
+            Ok(seq) => done.push(Sealed { stream: proof.stream.clone(), seq }),
+            Err(finding) => return Ok(Err(finding)),
+        }
+    }
+    Ok(Ok(done))
+}

@@ -1,0 +1,113 @@
+//! What a run leaves behind: a record before and after each step, and a manifest that names them all.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{Outcome, Run, Step, StepError};
+
+/// Whether a record was written before its step acted, or after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Before: what the step is about to do.
+    Intent,
+    /// After: what came of it.
+    Outcome,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Phase::Intent => "intent",
+            Phase::Outcome => "outcome",
+        }
+    }
+}
+
+/// One record of evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Before or after.
+    pub phase: Phase,
+    /// Which attempt at which state.
+    pub step: Step,
+    /// When the record was made, by the Lambda's clock.
+    pub at: Timestamp,
+    /// The id of the Lambda invocation.
+    pub request_id: String,
+    /// Intent: the request, whole. Outcome: the verdict, or the error's name and message.
+    pub body: Value,
+    /// Outcome only: the SHA-256 of the intent's bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_sha256: Option<String>,
+}
+
+/// The prefix of all evidence of a run.
+pub fn prefix(plan: &str, run: &str) -> String {
+    format!("{plan}/{run}/")
+}
+
+/// The key of the manifest.
+pub fn manifest_key(plan: &str, run: &str) -> String {
+    format!("{}manifest.json", prefix(plan, run))
+}
+
+/// The key of one record. The invocation's id is in it, so that a redriven or repeated attempt writes a record of its
+/// own and never meets an older one.
+///
+/// # Errors
+/// As [`Step::plan_name`].
+pub fn record_key(step: &Step, phase: Phase, request_id: &str) -> Result<String, StepError> {
+    let slug = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c), "-");
+    Ok(format!(
+        "{}{}-{}-{}-{}-{}.json",
+        prefix(step.plan_name()?, &step.run),
+        slug(&step.entered),
+        slug(&step.name),
+        step.attempt,
+        slug(request_id),
+        phase.as_str()
+    ))
+}
+
+/// A record as the manifest lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// The key, below the run's prefix.
+    pub key: String,
+    /// The SHA-256 of the object's bytes, in hexadecimal.
+    pub sha256: String,
+    /// The object's size.
+    pub bytes: u64,
+}
+
+/// Closes a run. A run without one is open, never complete.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The plan's name.
+    pub plan: String,
+    /// The name of the execution.
+    pub run: String,
+    /// The admitted run; absent where admission itself failed.
+    pub admitted: Option<Run>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for a person.
+    pub reason: String,
+    /// When, by the closing Lambda's clock.
+    pub closed_at: Timestamp,
+    /// What the run found and did, as the state machine handed it to the close.
+    pub facts: Value,
+    /// Every record there was when the run was closed, by key.
+    pub records: Vec<Listed>,
+}
+
+/// SHA-256 in lower-case hexadecimal, as all digests of evidence are written.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}

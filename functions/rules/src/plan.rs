@@ -1,0 +1,283 @@
+//! The plan: what the user writes before the day, and all that a run may do on it.
+//!
+//! People write YAML; `lifeboat plan upload` turns it into the canonical JSON that the Lambdas read. Both
+//! readers come through [`Plan::from_value`], so a plan that the command line passed is one that the Lambdas
+//! accept. Every problem is found at once, because a plan that is mended one error at a time is mended on the
+//! night it is needed.
+//!
+//! `version: 1` is the only version. A field exists only once code obeys it, and an unknown field is an error:
+//! a misspelt limit that is silently ignored is a limit that does not hold.
+
+mod read;
+mod shape;
+pub mod template;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use validate::bounds;
+
+/// The name, inside the plan's zone, of the TXT record that holds the epoch of the newest flip. It is the
+/// compare-and-swap of every batch, so no plan may use the name for anything else.
+pub const EPOCH_RECORD: &str = "_lifeboat-epoch";
+
+/// The parameters that Lifeboat sets on every stack that it launches, so no plan may set them.
+pub const RESERVED_PARAMETERS: [&str; 2] = ["Epoch", "RecoveryMode"];
+
+/// A disaster-recovery plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// What the plan is called, `[a-z][a-z0-9-]{0,31}`: part of the names of functions, stacks and keys.
+    pub name: String,
+    /// Where the system runs, and where it is brought back.
+    pub regions: Regions,
+    /// What the business asks of a run.
+    pub objectives: Objectives,
+    /// How to ask either side whether it serves.
+    pub probe: Probe,
+    /// What to launch in the recovery Region, at least one stack.
+    pub stacks: Vec<Stack>,
+    /// Where the ledger is, and which streams it has.
+    pub ledger: Ledger,
+    /// The records that send clients to one side or the other.
+    pub dns: Dns,
+    /// Bounds on waiting and on size. The whole section may be left out.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The two Regions. They differ, or nothing is gained; everything that Lifeboat runs is in `recovery`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regions {
+    /// Where the system normally runs. Not us-east-1: see [`Plan::validate`].
+    pub primary: String,
+    /// Where it is brought back, and where the alarm, the Lambdas, the log and the evidence live.
+    pub recovery: String,
+}
+
+/// What the business asks of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Objectives {
+    /// Seconds from the outage to the first new acknowledgement. Before the first seal a run that passes it
+    /// stands down; after it a person is paged and the run goes on.
+    pub rto_seconds: u32,
+}
+
+/// How to ask either side whether it serves. Asked from the recovery Region, by an address that no flip moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// URL of the primary's health endpoint, http or https.
+    pub primary: String,
+    /// URL of the recovery side's health endpoint, http or https.
+    pub recovery: String,
+    /// Seconds that one attempt waits for its answer.
+    pub timeout_seconds: u32,
+    /// Attempts in one confirmation; all of them must fail.
+    pub attempts: u32,
+    /// Seconds from the start of one attempt to the start of the next.
+    pub interval_seconds: u32,
+    /// Seconds: with the newest log object at least this old, by S3's own clock, the log stands still. Longer
+    /// than the application's heartbeat, or a healthy log looks dead.
+    pub log_still_seconds: u32,
+}
+
+/// One CloudFormation stack of the recovery side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    /// The stack's name in the plan; CloudFormation sees `<plan>-<stack>-e<epoch>` ([`Plan::stack_name`]).
+    pub name: String,
+    /// The template: a path beside the plan as written, `templates/<sha256>.yaml` in the control bucket once
+    /// uploaded.
+    pub template: String,
+    /// Stacks of this plan that must be complete before this one starts.
+    pub depends_on: Vec<String>,
+    /// The template's parameters, but not `Epoch` and `RecoveryMode`, which Lifeboat sets.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Where the ledger is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// The log bucket, in the recovery Region.
+    pub bucket: String,
+    /// What comes before `<stream>/<first sequence>.ndjson`, with its closing slash: `log/`, or a folder in it.
+    pub prefix: String,
+    /// The streams, each with one writer.
+    pub streams: Vec<String>,
+}
+
+/// The records that a flip moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// Id of the Route 53 hosted zone, without `/hostedzone/`.
+    pub zone_id: String,
+    /// The zone's name, in lower case, without the closing dot.
+    pub zone: String,
+    /// The records, at least one.
+    pub records: Vec<Record>,
+}
+
+/// One record set, with its values on either side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The full name, in lower case, without the closing dot, inside the zone.
+    pub name: String,
+    /// A, AAAA or CNAME.
+    #[serde(rename = "type")]
+    pub kind: RecordType,
+    /// Seconds that a resolver may keep the answer: clients see a flip up to this much later.
+    pub ttl: u32,
+    /// The values while the primary serves.
+    pub primary: Vec<String>,
+    /// The values while the recovery side serves; none of the primary's among them.
+    pub recovery: Vec<String>,
+}
+
+/// The record types that a flip can move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RecordType {
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+    /// Another name, exactly one.
+    Cname,
+}
+
+impl fmt::Display for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
+        })
+    }
+}
+
+/// Bounds on waiting and on size. Each has a default, so each may be left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Seconds that a run waits for all stacks together; default 1,200.
+    pub stack_wait_seconds_max: u32,
+    /// Bytes in one line of the ledger, its newline included; default 65,536.
+    pub entry_bytes_max: u32,
+    /// Slots that one seal may lose to a fast writer before it gives up; default 50.
+    pub seal_tries_max: u32,
+    /// Log objects that one verification reads; default 1,000,000.
+    pub segments_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            stack_wait_seconds_max: 1_200,
+            entry_bytes_max: 65_536,
+            seal_tries_max: 50,
+            segments_max: 1_000_000,
+        }
+    }
+}
+
+/// One thing that is wrong with a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where: a path such as `stacks[1].depends_on[0]`; empty for the plan as a whole.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem at a field.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.field, self.message)
+        }
+    }
+}
+
+impl Plan {
+    /// Reads the canonical JSON of an *uploaded* plan, and validates it. For the Lambdas.
+    ///
+    /// A template that is still a path on somebody's disk is a problem here: found now, before the epoch is
+    /// claimed, rather than at the launch.
+    pub fn from_json(json: &[u8]) -> Result<Self, Vec<Problem>> {
+        let plan = read::from_json(json)?;
+        let problems = validate::uploaded(&plan);
+        if problems.is_empty() { Ok(plan) } else { Err(problems) }
+    }
+
+    /// Reads a plan from a parsed document, and validates it: as the user wrote it, templates still paths.
+    ///
+    /// All problems at once: those of form (unknown, missing, of the wrong type) and those of content. What
+    /// stands beside a malformed field is not judged, so that one mistake is told once.
+    pub fn from_value(value: serde_json::Value) -> Result<Self, Vec<Problem>> {
+        read::from_value(value)
+    }
+
+    /// Everything that is wrong with the plan's content, in the order of the plan; empty when it may be run.
+    ///
+    /// Pure: no I/O, no clock. So it cannot know whether a template exists or a bucket is there.
+    ///
+    /// - The primary Region is not us-east-1. The records are moved through Route 53's control plane, which is
+    ///   in us-east-1: a plan that needs it while it is down is no plan.
+    /// - No record's TTL is above 60 s: clients see a flip only when their cached answer expires, and a minute
+    ///   is as much of the objective as a cache may have.
+    /// - All records move in one batch, since only one batch is all-or-nothing. Route 53 takes at most 1,000
+    ///   values and 32,000 characters of value in a request
+    ///   (<https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>, quotas in
+    ///   <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>), and a flip deletes the
+    ///   old values, creates the new ones, and replaces the epoch's TXT record.
+    pub fn validate(&self) -> Vec<Problem> {
+        validate::plan(self)
+    }
+
+    /// The plan as the Lambdas read it: JSON without spaces, fields in this module's order, maps sorted. The
+    /// same plan always has the same bytes.
+    pub fn canonical_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a plan is strings, numbers, lists and maps with text keys")
+    }
+
+    /// SHA-256 of [`Self::canonical_json`], 64 hex digits: what a run's evidence says it was run under.
+    pub fn digest(&self) -> String {
+        hex::encode(Sha256::digest(self.canonical_json()))
+    }
+
+    /// CloudFormation's name for one of the plan's stacks in one epoch. Each epoch has its own stacks, so a
+    /// stale run cannot touch those of a newer one.
+    pub fn stack_name(&self, stack: &str, epoch: u64) -> String {
+        format!("{}-{stack}-e{epoch}", self.name)
+    }
+
+    /// The full name of the TXT record that holds the epoch of the newest flip.
+    pub fn epoch_record(&self) -> String {
+        format!("{EPOCH_RECORD}.{}", self.dns.zone)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! Rules of the ledger.
+
+use super::super::Ledger;
+use super::{Problems, bounds, syntax};
+
+/// What the log bucket's policy guards: a slot below it can be put once and never deleted. Elsewhere the log would
+/// be only as safe as its writers are careful.
+const GUARDED_PREFIX: &str = "log/";
+
+pub(super) fn check(ledger: &Ledger, found: &mut Problems) {
+    if !syntax::is_bucket(&ledger.bucket) {
+        found.add(
+            "ledger.bucket",
+            format!(
+                "{:?} must be a bucket's name: 3 to 63 lower-case letters, digits or hyphens, a letter or digit \
+                 at either end",
+                ledger.bucket
+            ),
+        );
+    }
+    prefix(&ledger.prefix, found);
+    found.count("ledger.streams", ledger.streams.len(), &bounds::STREAMS, "streams");
+    for (index, stream) in ledger.streams.iter().enumerate() {
+        let at = format!("ledger.streams[{index}]");
+        if !syntax::is_stream(stream) {
+            found.add(at, format!("{stream:?} must be 1 to 64 letters, digits, underscores or hyphens"));
+        } else if ledger.streams[..index].contains(stream) {
+            found.add(at, format!("{stream:?} is listed twice"));
+        }
+    }
+}
+
+fn prefix(prefix: &str, found: &mut Problems) {
+    let field = "ledger.prefix";
+    if !prefix.ends_with('/') {
+        found.add(field, format!("{prefix:?} must end with a slash, as `log/` does"));
+    } else if !syntax::is_prefix(prefix) || prefix.len() > bounds::PREFIX_CHARS_MAX {
+        found.add(
+            field,
+            format!(
+                "{prefix:?} must be parts of letters, digits, `_`, `.` and `-`, each followed by one slash, {} \
+                 characters at most",
+                bounds::PREFIX_CHARS_MAX
+            ),
+        );
+    } else if !prefix.starts_with(GUARDED_PREFIX) {
+        found.add(
+            field,
+            format!(
+                "{prefix:?} must be `{GUARDED_PREFIX}` or lie below it, where the bucket's policy lets nobody \
+                 write a slot twice"
+            ),
+        );
+    }
+}

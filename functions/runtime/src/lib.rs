@@ -1,0 +1,16 @@
+//! What every Lambda needs and is no rule: clients, retries and time limits, reading the plan, the one wrapper that
+//! writes evidence before and after each step, and the errors that Step Functions matches.
+
+mod aws;
+mod clock;
+mod error;
+mod log;
+mod serve;
+mod store;
+
+pub use aws::{load_config, required_env};
+pub use clock::now;
+pub use error::aws_error;
+pub use log::{Head, Log};
+pub use serve::{Context, function_error, parse, serve};
+pub use store::{Listed, Put, Store};

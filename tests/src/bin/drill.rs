@@ -1,0 +1,124 @@
+//! `cargo drill`: kills an exchange on the local world and brings it back.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use clap::Parser;
+use lifeboat_tests::drill::{self, Options, Sabotage, Start, Summary};
+use lifeboat_tests::world::{explain, prerequisites};
+
+/// Kills an exchange on the local world and brings it back: alarm, proof, seal, stacks, DNS flip, all with the real
+/// Lambdas, state machine and templates on an emulated AWS. Nothing leaves this machine, and nothing is left running.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo drill",
+    after_help = "Examples:
+  cargo drill
+  cargo drill --sabotage ledger-gap
+  cargo drill --json | jq .rto_seconds
+
+Exit codes: the run's outcome (0 Recovered or StoodDown, 1 Broken, 2 Unproven, 3 Halted, 4 Superseded), 64 wrong usage,
+70 when something was not as it had to be (the last lines say what), 130 after Ctrl-C.
+The summary of the newest drill is target/drill/summary.json; each run's logs are in target/drill/<run>/."
+)]
+struct Args {
+    /// Try to make it go wrong in this way.
+    #[arg(long, value_enum)]
+    sabotage: Option<Sabotage>,
+    /// Acknowledged orders before the primary is struck.
+    #[arg(long, default_value_t = 10_500, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    orders: u32,
+    /// Print the summary as JSON on standard output; progress goes to standard error either way.
+    #[arg(long)]
+    json: bool,
+}
+
+const USAGE: u8 = 64;
+const DEFECT: u8 = 70;
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    // An alias that ends in `--` hands a literal one on.
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|argument| argument == "--") {
+        arguments.remove(1);
+    }
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(err) => {
+            let _ = err.print();
+            return if err.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    // Before the build: what is missing is said at once and not after minutes.
+    if let Err(missing) = prerequisites::look() {
+        anstream::eprintln!("{missing}");
+        return DEFECT.into();
+    }
+    anstream::eprintln!("building what the drill runs (the first time takes some minutes)");
+    if let Err(err) = drill::build() {
+        return failed(&err);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(err) => return failed(&err),
+    };
+    let options = Options {
+        sabotage: args.sabotage,
+        start: Start::Alarm,
+        orders: args.orders as usize,
+        report: Arc::new(|line| anstream::eprintln!("{line}")),
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            result = drill::run(&options) => match result {
+                Ok(summary) => tell(&summary, args.json),
+                Err(err) => failed(&err),
+            },
+            // The drill's future is dropped, and with it everything that it started.
+            _ = tokio::signal::ctrl_c() => {
+                anstream::eprintln!("interrupted; taking everything down");
+                INTERRUPTED.into()
+            }
+        }
+    })
+}
+
+fn tell(summary: &Summary, json: bool) -> ExitCode {
+    if json {
+        println!("{}", serde_json::to_string_pretty(summary).expect("numbers and strings always serialise"));
+    } else {
+        anstream::print!("{}", page(summary));
+    }
+    summary.exit_code().into()
+}
+
+fn page(summary: &Summary) -> String {
+    let style = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
+    let (good, bad) = (style(AnsiColor::Green), style(AnsiColor::Red));
+    let seconds = |value: Option<f64>| value.map_or("      -".to_owned(), |value| format!("{value:>5.1} s"));
+    let mut page = String::from("\n");
+    for check in &summary.checks {
+        let (color, mark) = if check.holds { (good, "holds") } else { (bad, "FAILS") };
+        page += &format!("  {color}{mark}{color:#}  {}  ({})\n", check.what, check.found);
+    }
+    let color = if summary.holds() { good } else { bad };
+    page += &format!("\n{color}{}{color:#}: {}\n", summary.outcome, summary.reason);
+    page += &format!(
+        "  acknowledged {}, recovered {}, lost {}, duplicated {}, in doubt at the strike {}\n",
+        summary.acknowledged, summary.recovered, summary.lost, summary.duplicated, summary.in_doubt
+    );
+    page += &format!(
+        "  RTO {}   detection {}   orchestrator {}\n",
+        seconds(summary.rto_seconds),
+        seconds(summary.detection_seconds),
+        seconds(summary.orchestrator_seconds)
+    );
+    page
+}
+
+fn failed(err: &(dyn std::error::Error + 'static)) -> ExitCode {
+    anstream::eprintln!("the drill could not be held: {}", explain(err));
+    DEFECT.into()
+}

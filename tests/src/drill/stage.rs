@@ -1,0 +1,437 @@
+//! Sets the stage: everything that must exist beforehand, made the way the deploy guide says, then the primary.
+
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::types::{
+    DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode, ObjectLockRule,
+};
+use jiff::Timestamp;
+use lifeboat_ledger::slot;
+use lifeboat_rules::Plan;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{Options, Sabotage};
+use crate::world::deploy::{StackSpec, create_stack, package, upload};
+use crate::world::error::{Doing as _, WorldError};
+use crate::world::{World, places};
+
+/// Where the primary's gateway listens; the recovery side's listens on the same port.
+const PRIMARY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+const RECOVERY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
+/// A stand-in for the put across Regions that each commit waits for.
+const COMMIT_MILLISECONDS: u32 = 100;
+const FUNCTIONS: [&str; 6] =
+    ["alarm-trigger", "health-check", "stack-launch", "ledger-verify", "dns-flip", "run-control"];
+/// The first start of everything, on a loaded machine.
+const SERVING_WITHIN: Duration = Duration::from_secs(60);
+const PORT_TRIES_MAX: usize = 50;
+const OBJECT_LOCK_DAYS: i32 = 1_826;
+
+/// What is set up, by name.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The port of both gateways.
+    pub port: u16,
+    /// The log's bucket.
+    pub log_bucket: String,
+    /// The control bucket.
+    pub control_bucket: String,
+    /// The evidence bucket.
+    pub evidence_bucket: String,
+    /// The private zone.
+    pub zone_id: String,
+    /// The state machine.
+    pub state_machine_arn: String,
+    /// The alarm.
+    pub alarm: String,
+    /// The plan's key in the control bucket.
+    pub plan_key: String,
+    /// The plan, as the Lambdas read it.
+    pub plan: Plan,
+    /// The plan's file.
+    pub plan_file: PathBuf,
+}
+
+impl Stage {
+    /// Deploys everything and waits until the primary serves.
+    ///
+    /// # Errors
+    /// The step that failed, with its cause.
+    pub async fn set(world: &World, options: &Options) -> Result<Stage, WorldError> {
+        let report = &*options.report;
+        let infra = places::repository().join("infra");
+        let aex = places::repository().join("examples/aex/infra");
+        let (recovery, primary) = (world.clients(world.recovery()), world.clients(world.primary()));
+
+        report("deploying infra/foundation.yaml");
+        let foundation = create_stack(
+            &recovery,
+            &StackSpec::new("aex-foundation", &infra.join("foundation.yaml"))
+                .parameter("PlanName", "aex")
+                .parameter("ZoneName", "aex.internal")
+                .parameter("RecoveryVpcId", "vpc-00000000"),
+        )
+        .await?;
+        let (log_bucket, control_bucket) =
+            (foundation.output("LogBucketName")?, foundation.output("ControlBucketName")?);
+        let (evidence_bucket, zone_id) =
+            (foundation.output("EvidenceBucketName")?, foundation.output("HostedZoneId")?);
+        lock_evidence(world, evidence_bucket).await?;
+
+        report("deploying examples/aex/infra/base.yaml in both Regions");
+        let base = |name: &str| {
+            StackSpec::new(name, &aex.join("base.yaml"))
+                .parameter("LogBucket", log_bucket)
+                .parameter("LogRegion", world.recovery())
+        };
+        let recovery_base =
+            create_stack(&recovery, &base("aex-base-recovery").parameter("Witness", "true")).await?;
+        let primary_base = create_stack(&primary, &base("aex-base-primary")).await?;
+        let port =
+            free_port().doing(|| format!("find a port that is free on {PRIMARY_IP} and {RECOVERY_IP}"))?;
+
+        report("lifeboat plan upload");
+        let plan_file = world.run().file("plan.yaml");
+        let mut text = std::fs::read_to_string(places::repository().join("tests/drill/plan.yaml"))
+            .doing(|| "read tests/drill/plan.yaml".to_owned())?;
+        for (name, value) in [
+            ("PRIMARY_ADDRESS", SocketAddrV4::new(PRIMARY_IP, port).to_string()),
+            ("RECOVERY_ADDRESS", SocketAddrV4::new(RECOVERY_IP, port).to_string()),
+            ("REPOSITORY", places::repository().display().to_string()),
+            ("LOG_BUCKET", log_bucket.to_owned()),
+            ("FIREHOSE", recovery_base.output("FirehoseName")?.to_owned()),
+            ("COMMIT_MILLISECONDS", COMMIT_MILLISECONDS.to_string()),
+            ("EXECUTION_ROLE_ARN", recovery_base.output("ExecutionRoleArn")?.to_owned()),
+            ("TASK_ROLE_ARN", recovery_base.output("TaskRoleArn")?.to_owned()),
+            ("LOG_GROUP", recovery_base.output("LogGroup")?.to_owned()),
+            ("ZONE_ID", zone_id.trim_start_matches("/hostedzone/").to_owned()),
+        ] {
+            text = text.replace(&format!("${{{name}}}"), &value);
+        }
+        if options.sabotage == Some(Sabotage::StackFails) {
+            let failing = places::repository().join("tests/drill/market-data.yaml");
+            text = text.replace(
+                "\nledger:",
+                &format!(
+                    "\n  - name: market-data\n    template: {}\n    depends_on: [cluster]\n    parameters: {{}}\nledger:",
+                    failing.display()
+                ),
+            );
+        }
+        std::fs::write(&plan_file, text).doing(|| format!("write {}", plan_file.display()))?;
+        let file = plan_file.display().to_string();
+        lifeboat(world, &["plan", "upload", &file, "--control-bucket", control_bucket]).await?;
+        let plan_key = "plan/aex.json".to_owned();
+        let plan = read_plan(world, control_bucket, &plan_key).await?;
+
+        report("packaging the six Lambdas and deploying infra/orchestrator.yaml");
+        let (prefix, definition) = upload_packages(world, control_bucket).await?;
+        let orchestrator = create_stack(
+            &recovery,
+            &StackSpec::new("aex-orchestrator", &infra.join("orchestrator.yaml"))
+                .staged_in(control_bucket)
+                .parameter("PlanName", "aex")
+                .parameter("LogBucket", log_bucket)
+                .parameter("ControlBucket", control_bucket)
+                .parameter("EvidenceBucket", evidence_bucket)
+                .parameter("HostedZoneId", zone_id)
+                .parameter("StackRoleArn", recovery_base.output("StackRoleArn")?)
+                .parameter("ArtifactBucket", control_bucket)
+                .parameter("ArtifactPrefix", prefix)
+                .parameter("DefinitionKey", definition)
+                .parameter("Architecture", "x86_64")
+                .parameter("DnsServer", world.dns_address().to_string()),
+        )
+        .await?;
+
+        report("lifeboat init, then the primary exchange and its records");
+        lifeboat(world, &["init", &file, "--control-bucket", control_bucket]).await?;
+        let day_of = |name: &str, template: &str| {
+            StackSpec::new(name, &aex.join(template))
+                .parameter("Epoch", "0")
+                .parameter("RecoveryMode", "false")
+        };
+        create_stack(&primary, &day_of("aex-cluster-e0", "cluster.yaml")).await?;
+        create_stack(
+            &primary,
+            &day_of("aex-exchange-e0", "exchange.yaml")
+                .parameter("ListenAddress", SocketAddrV4::new(PRIMARY_IP, port).to_string())
+                .parameter("LogBucket", log_bucket)
+                .parameter("LogRegion", world.recovery())
+                .parameter("Firehose", recovery_base.output("FirehoseName")?)
+                .parameter("CommitMilliseconds", COMMIT_MILLISECONDS.to_string())
+                .parameter("ExecutionRoleArn", primary_base.output("ExecutionRoleArn")?)
+                .parameter("TaskRoleArn", primary_base.output("TaskRoleArn")?)
+                .parameter("LogGroup", primary_base.output("LogGroup")?)
+                .parameter("SubnetIds", "subnet-00000000")
+                .parameter("SecurityGroupIds", "sg-00000000"),
+        )
+        .await?;
+        let stage = Stage {
+            port,
+            log_bucket: log_bucket.to_owned(),
+            control_bucket: control_bucket.to_owned(),
+            evidence_bucket: evidence_bucket.to_owned(),
+            zone_id: zone_id.to_owned(),
+            state_machine_arn: orchestrator.output("StateMachineArn")?.to_owned(),
+            alarm: orchestrator.output("AlarmName")?.to_owned(),
+            plan_key,
+            plan,
+            plan_file,
+        };
+        stage.put_primary_records(world).await?;
+        stage.wait_until_serving(world).await?;
+        Ok(stage)
+    }
+
+    /// The exchange's owner sets up its records; Lifeboat only ever moves them.
+    async fn put_primary_records(&self, world: &World) -> Result<(), WorldError> {
+        use aws_sdk_route53::types::{
+            Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
+        };
+        let what = || "create the primary's records".to_owned();
+        let mut batch = ChangeBatch::builder();
+        for record in &self.plan.dns.records {
+            let mut set = ResourceRecordSet::builder()
+                .name(&record.name)
+                .r#type(RrType::from(record.kind.to_string().as_str()))
+                .ttl(i64::from(record.ttl));
+            for value in &record.primary {
+                set = set.resource_records(ResourceRecord::builder().value(value).build().doing(what)?);
+            }
+            let set = set.build().doing(what)?;
+            let change = Change::builder().action(ChangeAction::Create).resource_record_set(set).build();
+            batch = batch.changes(change.doing(what)?);
+        }
+        let batch = batch.build().doing(what)?;
+        let route53 = world.clients("us-east-1").route53;
+        route53
+            .change_resource_record_sets()
+            .hosted_zone_id(&self.zone_id)
+            .change_batch(batch)
+            .send()
+            .await
+            .doing(what)?;
+        world.dns().settled().await;
+        Ok(())
+    }
+
+    async fn wait_until_serving(&self, world: &World) -> Result<(), WorldError> {
+        let deadline = Instant::now() + SERVING_WITHIN;
+        let http =
+            reqwest::Client::builder().no_proxy().build().doing(|| "make an HTTP client".to_owned())?;
+        loop {
+            let answer = http.get(&self.plan.probe.primary).timeout(Duration::from_secs(2)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let containers = world.standin().containers();
+                return Err(WorldError::TooLate {
+                    what: format!("bring up the primary exchange ({containers:?})"),
+                    within: SERVING_WITHIN,
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until the alarm is in `state`, and says when that was seen; it is looked at every 50 ms.
+    ///
+    /// # Errors
+    /// `TooLate`.
+    pub async fn wait_for_alarm(
+        &self,
+        world: &World,
+        state: &str,
+        within: Duration,
+    ) -> Result<Timestamp, WorldError> {
+        let cloudwatch = world.clients(world.recovery()).cloudwatch;
+        let deadline = Instant::now() + within;
+        let mut last = String::new();
+        while Instant::now() < deadline {
+            let described = cloudwatch.describe_alarms().alarm_names(&self.alarm).send().await;
+            let described = described.doing(|| format!("describe the alarm {}", self.alarm))?;
+            let found = described.metric_alarms().first().and_then(|alarm| alarm.state_value());
+            last = found.map_or("missing", |state| state.as_str()).to_owned();
+            if last == state {
+                return Ok(crate::world::now());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(WorldError::TooLate { what: format!("wait for the alarm to be {state}; it is {last}"), within })
+    }
+
+    /// Every record set of the zone, one line each, sorted.
+    ///
+    /// # Errors
+    /// Where the emulator does not answer.
+    pub async fn zone(&self, world: &World) -> Result<Vec<String>, WorldError> {
+        let route53 = world.clients("us-east-1").route53;
+        let listed = route53.list_resource_record_sets().hosted_zone_id(&self.zone_id).send().await;
+        let listed = listed.doing(|| "list the zone".to_owned())?;
+        let mut zone: Vec<String> = listed
+            .resource_record_sets()
+            .iter()
+            .map(|set| {
+                let values: Vec<_> = set.resource_records().iter().map(|record| record.value()).collect();
+                format!("{} {} {}", set.name(), set.r#type().as_str(), values.join(" "))
+            })
+            .collect();
+        zone.sort();
+        Ok(zone)
+    }
+
+    /// Removes a segment of acknowledged orders from the middle of the first stream, behind the bucket policy's back.
+    ///
+    /// # Errors
+    /// Where the emulator does not answer, or nothing was traded.
+    pub async fn remove_an_acknowledged_segment(&self, world: &World) -> Result<String, WorldError> {
+        let s3 = world.clients(world.recovery()).s3;
+        let stream = &self.plan.ledger.streams[0];
+        let prefix = slot::stream_prefix(&self.plan.ledger.prefix, stream);
+        let listed = s3.list_objects_v2().bucket(&self.log_bucket).prefix(&prefix).send().await;
+        let listed = listed.doing(|| "list the log".to_owned())?;
+        let keys: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
+        let key =
+            keys.get(keys.len() / 2).ok_or_else(|| WorldError::failed("sabotage the log", "it is empty"))?;
+        s3.delete_object()
+            .bucket(&self.log_bucket)
+            .key(*key)
+            .send()
+            .await
+            .doing(|| format!("remove {key}"))?;
+        Ok((*key).to_owned())
+    }
+
+    /// The documented start by hand.
+    ///
+    /// # Errors
+    /// Where the `aws` command fails; its output is in the error.
+    pub async fn start_by_hand(&self, world: &World) -> Result<(), WorldError> {
+        let input = json!({
+            "mode": "failover",
+            "plan": { "key": self.plan_key },
+            "trigger": { "kind": "operator", "by": "drill", "reason": "the primary Region is gone" },
+        });
+        let output = Command::new(world.venv().program("aws"))
+            .args(["stepfunctions", "start-execution", "--name", "by-hand"])
+            .args(["--state-machine-arn", &self.state_machine_arn, "--input", &input.to_string()])
+            .env_clear()
+            .envs(aws_environment(world))
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .doing(|| "start the aws command".to_owned())?;
+        succeeded("aws stepfunctions start-execution", &output)
+    }
+
+    /// Reads a JSON object of the evidence bucket.
+    ///
+    /// # Errors
+    /// Where it is not there, or is no JSON.
+    pub async fn evidence(&self, world: &World, key: &str) -> Result<Value, WorldError> {
+        let what = || format!("read the evidence {key}");
+        let s3 = world.clients(world.recovery()).s3;
+        let object = s3.get_object().bucket(&self.evidence_bucket).key(key).send().await.doing(what)?;
+        let bytes = object.body.collect().await.doing(what)?.to_vec();
+        serde_json::from_slice(&bytes).doing(what)
+    }
+}
+
+/// The emulator's CloudFormation ignores `ObjectLockEnabled`; on AWS the template alone suffices.
+async fn lock_evidence(world: &World, bucket: &str) -> Result<(), WorldError> {
+    let retention =
+        DefaultRetention::builder().mode(ObjectLockRetentionMode::Compliance).days(OBJECT_LOCK_DAYS).build();
+    let lock = ObjectLockConfiguration::builder()
+        .object_lock_enabled(ObjectLockEnabled::Enabled)
+        .rule(ObjectLockRule::builder().default_retention(retention).build())
+        .build();
+    let s3 = world.clients(world.recovery()).s3;
+    s3.put_object_lock_configuration()
+        .bucket(bucket)
+        .object_lock_configuration(lock)
+        .send()
+        .await
+        .doing(|| format!("lock the objects of {bucket}"))?;
+    Ok(())
+}
+
+async fn upload_packages(world: &World, bucket: &str) -> Result<(String, String), WorldError> {
+    let clients = world.clients(world.recovery());
+    let mut packages = Vec::new();
+    let mut digests = String::new();
+    for function in FUNCTIONS {
+        let package = package(&places::binary(function)?, &world.run().scratch())?;
+        digests.push_str(&package.sha256);
+        packages.push((function, package));
+    }
+    let definition = places::repository().join("statemachine/failover.asl.json");
+    digests
+        .push_str(&std::fs::read_to_string(&definition).doing(|| format!("read {}", definition.display()))?);
+    let prefix = format!("packages/{}/", lifeboat_rules::evidence::sha256(digests.as_bytes()));
+    for (function, package) in packages {
+        upload(&clients, bucket, &format!("{prefix}{function}.zip"), &package.path).await?;
+    }
+    let key = format!("{prefix}failover.asl.json");
+    upload(&clients, bucket, &key, &definition).await?;
+    Ok((prefix, key))
+}
+
+async fn read_plan(world: &World, bucket: &str, key: &str) -> Result<Plan, WorldError> {
+    let what = || format!("read the uploaded plan {key}");
+    let s3 = world.clients(world.recovery()).s3;
+    let object = s3.get_object().bucket(bucket).key(key).send().await.doing(what)?;
+    let bytes = object.body.collect().await.doing(what)?.to_vec();
+    Plan::from_json(&bytes).map_err(|problems| WorldError::failed(what(), format!("{problems:?}")))
+}
+
+/// Runs the `lifeboat` command as a person would.
+async fn lifeboat(world: &World, args: &[&str]) -> Result<(), WorldError> {
+    let output = Command::new(places::binary("lifeboat")?)
+        .args(args)
+        .env_clear()
+        .envs(aws_environment(world))
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .doing(|| "start the lifeboat command".to_owned())?;
+    succeeded(&format!("lifeboat {}", args.join(" ")), &output)
+}
+
+fn aws_environment(world: &World) -> [(&'static str, String); 5] {
+    [
+        ("AWS_ENDPOINT_URL", world.endpoint()),
+        ("AWS_DEFAULT_REGION", world.recovery().to_owned()),
+        ("AWS_REGION", world.recovery().to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+    ]
+}
+
+fn succeeded(what: &str, output: &std::process::Output) -> Result<(), WorldError> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(WorldError::failed(what, format!("{}: {out}{err}", output.status)))
+}
+
+/// A port that is free on both addresses now. Between now and its use somebody else could take it; the exchange then
+/// says so and ends, and the drill with it.
+fn free_port() -> std::io::Result<u16> {
+    let mut last = None;
+    for _ in 0..PORT_TRIES_MAX {
+        let first = TcpListener::bind((PRIMARY_IP, 0))?;
+        let port = first.local_addr()?.port();
+        match TcpListener::bind((RECOVERY_IP, port)) {
+            Ok(_) => return Ok(port),
+            Err(taken) => last = Some(taken),
+        }
+    }
+    Err(last.unwrap_or_else(|| std::io::Error::other("no try")))
+}

@@ -1,0 +1,9 @@
+//! Brings what is under test into the emulator: packages, buckets, objects, stacks.
+
+mod bucket;
+mod package;
+mod stack;
+
+pub use bucket::{Bucket, create_bucket, lock_objects, upload};
+pub use package::{Package, package};
+pub use stack::{Stack, StackFailure, StackSpec, create_stack};
