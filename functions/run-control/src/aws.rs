@@ -1,11 +1,14 @@
 //! The calls: the newest epoch, and the run's records.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_rules::evidence::{Listed, sha256};
 use lifeboat_rules::{StepError, epoch};
 use lifeboat_runtime::{Context, Store};
 
 /// Epochs that one plan may have used; a bound against a listing that never ends.
 const EPOCHS_MAX: usize = 100_000;
+/// Records read at once.
+const READS_IN_FLIGHT: usize = 16;
 /// Records that one run may leave.
 const RECORDS_MAX: usize = 20_000;
 
@@ -21,13 +24,12 @@ pub async fn newest_epoch(store: &Store, control_bucket: &str, plan: &str) -> Re
 /// Every record below `prefix` but the manifest itself, with its digest, read back from the store.
 pub async fn list_records(context: &Context, prefix: &str, manifest: &str) -> Result<Vec<Listed>, StepError> {
     let objects = context.store.list(&context.evidence_bucket, prefix, RECORDS_MAX).await?;
-    let mut records = Vec::new();
-    for object in objects.into_iter().filter(|object| object.key != manifest) {
+    let listed = objects.into_iter().filter(|object| object.key != manifest).map(async |object| {
         let bytes = context.store.get(&context.evidence_bucket, &object.key, None).await?;
         let bytes = bytes
             .ok_or_else(|| StepError::defect(format!("evidence {} was listed and is gone", object.key)))?;
         let key = object.key.strip_prefix(prefix).unwrap_or(&object.key).to_owned();
-        records.push(Listed { key, sha256: sha256(&bytes), bytes: bytes.len() as u64 });
-    }
-    Ok(records)
+        Ok(Listed { key, sha256: sha256(&bytes), bytes: bytes.len() as u64 })
+    });
+    stream::iter(listed).buffered(READS_IN_FLIGHT).try_collect().await
 }

@@ -75,9 +75,10 @@ impl Stacks {
             .cloudformation
             .create_stack()
             .stack_name(&name)
+            // In the Region's own name: a global one would need us-east-1 to resolve.
             .template_url(format!(
-                "https://{}.s3.{}.amazonaws.com/{}",
-                self.control_bucket, self.region, stack.template
+                "https://s3.{}.amazonaws.com/{}/{}",
+                self.region, self.control_bucket, stack.template
             ))
             .set_parameters(Some(own.into_iter().chain(given).collect()))
             .set_tags(Some(vec![

@@ -137,7 +137,7 @@ fn phases(events: &[HistoryEvent]) -> Vec<Phase> {
         let at = Timestamp::from_millisecond(event.timestamp().to_millis().unwrap_or(0))
             .unwrap_or(Timestamp::UNIX_EPOCH);
         let kind = event.r#type().as_str();
-        if !kind.starts_with("TaskState") {
+        if !kind.starts_with("TaskState") && !kind.starts_with("ParallelState") {
             continue;
         }
         if let Some(details) = event.state_entered_event_details() {

@@ -62,13 +62,15 @@ pub struct Options {
 pub type DrillError = WorldError;
 
 /// Orders a second that the client sends.
-const ORDERS_PER_SECOND: u32 = 300;
+const ORDERS_PER_SECOND: u32 = 450;
 /// Orders that the client keeps in flight.
 const ORDERS_IN_FLIGHT: usize = 96;
 /// Questions that the client has in flight when it compares its memory with the exchange.
 const QUERIES_IN_FLIGHT: usize = 32;
-/// The scheduled probe runs each minute: the first two may take this long to say that all is well.
+/// The scheduled probe runs each minute: what is not watched cannot be seen to fail.
 const MONITORED_WITHIN: Duration = Duration::from_secs(150);
+/// For the orders before the strike.
+const TRADED_WITHIN: Duration = Duration::from_secs(300);
 /// From the strike to the alarm.
 const ALARM_WITHIN: Duration = Duration::from_secs(120);
 /// A whole run, from its start to its end.
@@ -107,6 +109,10 @@ pub async fn run(options: &Options) -> Result<Summary, DrillError> {
     report(&format!("logs of this run: {}", world.run().path().display()));
     let stage = Stage::set(&world, options).await?;
 
+    report(
+        "the exchange is up and quiet; waiting until the scheduled probe has looked and the alarm says OK",
+    );
+    stage.wait_for_alarm(&world, "OK", MONITORED_WITHIN).await?;
     let mut client = Client::start(ClientConfig {
         gateway: "gateway.aex.internal".into(),
         port: stage.port,
@@ -118,11 +124,11 @@ pub async fn run(options: &Options) -> Result<Summary, DrillError> {
         seed: 1,
     })
     .doing(|| "start the client".to_owned())?;
-    report(&format!(
-        "the exchange trades; waiting for {} acknowledged orders and an alarm that says OK",
-        options.orders
-    ));
-    monitored(&world, &stage, &client, options.orders).await?;
+    report(&format!("the client trades until {} orders are acknowledged", options.orders));
+    if !client.wait_for_count(options.orders, TRADED_WITHIN).await {
+        let what = format!("trade {} orders: {:?}", options.orders, client.counts());
+        return Err(WorldError::TooLate { what, within: TRADED_WITHIN });
+    }
 
     let mut drill = Drill { world, stage, client: &mut client, options };
     let summary = drill.strike_and_follow().await;
@@ -131,19 +137,6 @@ pub async fn run(options: &Options) -> Result<Summary, DrillError> {
     let summary = summary?;
     summary.write(&world.stop())?;
     Ok(summary)
-}
-
-/// Waits until the client has traded enough and the alarm has been OK: what is not watched cannot be seen to fail.
-async fn monitored(world: &World, stage: &Stage, client: &Client, orders: usize) -> Result<(), DrillError> {
-    if !client.wait_for_count(orders, MONITORED_WITHIN).await {
-        let counts = client.counts();
-        return Err(WorldError::TooLate {
-            what: format!("trade {orders} orders: {counts:?}"),
-            within: MONITORED_WITHIN,
-        });
-    }
-    stage.wait_for_alarm(world, "OK", MONITORED_WITHIN).await?;
-    Ok(())
 }
 
 struct Drill<'a> {
@@ -162,6 +155,7 @@ pub(crate) struct Seen<'a> {
     pub alarm_at: Option<Timestamp>,
     pub execution: Execution,
     pub zone_before: Vec<String>,
+    pub removed: Option<(String, u64)>,
 }
 
 impl Drill<'_> {
@@ -172,9 +166,17 @@ impl Drill<'_> {
         let primary = world.primary().to_owned();
         let is_primary = |container: &ContainerState| container.region == primary;
 
+        let mut removed = None;
         if options.sabotage == Some(Sabotage::LedgerGap) {
-            let removed = stage.remove_an_acknowledged_segment(world).await?;
-            report(&format!("sabotage: removed {removed} from the log"));
+            let mut acks = client.acks();
+            acks.sort_by_key(|ack| ack.at);
+            let ack = &acks[acks.len() / 2];
+            let slot = stage.remove_segment(world, &ack.stream, ack.seq).await?;
+            report(&format!(
+                "sabotage: removed the segment {slot} of {}, acknowledged as {}",
+                ack.stream, ack.seq
+            ));
+            removed = Some((ack.stream.clone(), slot));
         }
         // The Region first, then the process: nothing there may notice the one and act on the other.
         let region_taken =
@@ -220,7 +222,7 @@ impl Drill<'_> {
         {
             world.proxy().lift(rule);
         }
-        let seen = Seen { world, stage, client, struck_at, alarm_at, execution, zone_before };
+        let seen = Seen { world, stage, client, struck_at, alarm_at, execution, zone_before, removed };
         let checks = checks::judge(&seen, options.sabotage, report).await?;
         summary::summarise(&seen, options, &kill, checks, QUERIES_IN_FLIGHT).await
     }

@@ -286,26 +286,33 @@ impl Stage {
         Ok(zone)
     }
 
-    /// Removes a segment of acknowledged orders from the middle of the first stream, behind the bucket policy's back.
+    /// Removes the segment that holds entry `seq` of `stream`, behind the bucket policy's back, and returns its slot.
     ///
     /// # Errors
-    /// Where the emulator does not answer, or nothing was traded.
-    pub async fn remove_an_acknowledged_segment(&self, world: &World) -> Result<String, WorldError> {
+    /// Where the emulator does not answer, or the log has no such entry.
+    pub async fn remove_segment(&self, world: &World, stream: &str, seq: u64) -> Result<u64, WorldError> {
         let s3 = world.clients(world.recovery()).s3;
-        let stream = &self.plan.ledger.streams[0];
         let prefix = slot::stream_prefix(&self.plan.ledger.prefix, stream);
-        let listed = s3.list_objects_v2().bucket(&self.log_bucket).prefix(&prefix).send().await;
-        let listed = listed.doing(|| "list the log".to_owned())?;
-        let keys: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
-        let key =
-            keys.get(keys.len() / 2).ok_or_else(|| WorldError::failed("sabotage the log", "it is empty"))?;
+        let mut pages = s3.list_objects_v2().bucket(&self.log_bucket).prefix(&prefix).into_paginator().send();
+        let mut holds = None;
+        while let Some(page) = pages.next().await {
+            let page = page.doing(|| "list the log".to_owned())?;
+            let slots = page
+                .contents()
+                .iter()
+                .filter_map(|object| slot::parse(&self.plan.ledger.prefix, object.key()?));
+            holds = holds.max(slots.map(|(_, slot)| slot).filter(|slot| *slot <= seq).max());
+        }
+        let slot = holds
+            .ok_or_else(|| WorldError::failed("sabotage the log", format!("{stream} has no entry {seq}")))?;
+        let key = slot::key(&self.plan.ledger.prefix, stream, slot);
         s3.delete_object()
             .bucket(&self.log_bucket)
-            .key(*key)
+            .key(&key)
             .send()
             .await
             .doing(|| format!("remove {key}"))?;
-        Ok((*key).to_owned())
+        Ok(slot)
     }
 
     /// The documented start by hand.

@@ -1,12 +1,15 @@
 //! What a drill came to: measured, by the client's memory, and written as `summary.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use aex::client::{Kill, Reconciliation};
 use jiff::Timestamp;
+use lifeboat_rules::evidence::Record;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::follow::Phase;
 use super::{Options, Sabotage, Seen, seconds};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::places;
@@ -157,6 +160,11 @@ pub(crate) async fn summarise(
         ),
     ));
     checks.push(Check::new(
+        "no order was called wrong",
+        reconciled.refused.is_empty(),
+        format!("{} refused", reconciled.refused.len()),
+    ));
+    checks.push(Check::new(
         "the manifest says the same outcome",
         manifest["outcome"] == execution.outcome.as_str(),
         manifest["outcome"].to_string(),
@@ -185,7 +193,8 @@ pub(crate) async fn summarise(
         mode: manifest["admitted"]["mode"].as_str().unwrap_or("none").to_owned(),
         epoch,
         ledger_verdict: verdict("tail").or_else(|| verdict("history")),
-        acknowledged: kill.acknowledged,
+        // An answer that was on its way at the strike may be noted a moment after it: the later count is the whole one.
+        acknowledged: reconciled.acknowledged.max(kill.acknowledged),
         in_doubt: kill.in_doubt,
         recovered: reconciled.recovered,
         lost,
@@ -195,13 +204,47 @@ pub(crate) async fn summarise(
         detection_seconds: alarm_at.map(|at| seconds(*struck_at, at)),
         orchestrator_seconds,
         not_counted,
-        phases: execution
-            .phases
-            .iter()
-            .map(|phase| PhaseSeconds { name: phase.name.clone(), seconds: seconds(phase.from, phase.to) })
-            .collect(),
+        phases: phases(seen).await?,
         checks,
     })
+}
+
+/// The states of the execution, and within the Parallel those of its branches: the emulator's history has no events of a
+/// branch, so these are taken from the evidence, from the state's entry to its last outcome.
+async fn phases(seen: &Seen<'_>) -> Result<Vec<PhaseSeconds>, WorldError> {
+    let Seen { world, stage, execution, .. } = seen;
+    let mut phases = execution.phases.clone();
+    let prefix = lifeboat_rules::evidence::prefix("aex", &execution.name);
+    let s3 = world.clients(world.recovery()).s3;
+    let mut pages =
+        s3.list_objects_v2().bucket(&stage.evidence_bucket).prefix(prefix).into_paginator().send();
+    let mut branches: BTreeMap<String, Phase> = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.doing(|| "list the evidence".to_owned())?;
+        for key in page
+            .contents()
+            .iter()
+            .filter_map(|object| object.key())
+            .filter(|key| key.ends_with("-outcome.json"))
+        {
+            let record: Record = serde_json::from_value(stage.evidence(world, key).await?)
+                .doing(|| format!("read the evidence {key}"))?;
+            if execution.phase(&record.step.name).is_some() {
+                continue;
+            }
+            let from =
+                record.step.entered.parse().doing(|| format!("read `entered` of the evidence {key}"))?;
+            let name = record.step.name;
+            let phase = branches.entry(name.clone()).or_insert(Phase { name, from, to: record.at });
+            phase.to = phase.to.max(record.at);
+        }
+    }
+    phases.extend(branches.into_values());
+    phases.sort_by_key(|phase| phase.from);
+    Ok(phases
+        .into_iter()
+        .map(|phase| PhaseSeconds { seconds: seconds(phase.from, phase.to), name: phase.name })
+        .collect())
 }
 
 /// Time that is CloudFormation's, the exchange's, the plan's or the resolvers', and not Lifeboat's.
