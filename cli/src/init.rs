@@ -4,6 +4,7 @@
 use ledger_verify::open_stream;
 use lifeboat_ledger::control::Open;
 use lifeboat_ledger::{Control, Holder, Tail};
+use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
 use lifeboat_rules::{ErrorName, Plan, StepError, epoch};
 use lifeboat_runtime::{Context, Log, Store};
 use run_control::{claim_epoch, newest_epoch};
@@ -16,11 +17,6 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::source;
-
-/// The first epoch, under which the primary writes until the first failover.
-const GENESIS_EPOCH: u64 = 1;
-/// What holds it, in place of a run.
-const GENESIS: &str = "genesis";
 
 /// What became of the epoch, or of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -33,8 +33,8 @@ async fn drill(name: &'static str, sabotage: Option<Sabotage>, start: Start) -> 
         );
     }
     assert!(summary.acknowledged >= ORDERS, "{name}: {} acknowledged", summary.acknowledged);
-    assert_eq!((summary.lost, summary.duplicated, summary.unanswered), (0, 0, 0), "{name}");
-    assert_eq!(summary.recovered, summary.acknowledged, "{name}");
+    assert_eq!((summary.lost, summary.duplicated, summary.unanswered), (Some(0), Some(0), Some(0)), "{name}");
+    assert_eq!(summary.recovered, Some(summary.acknowledged), "{name}");
     summary
 }
 

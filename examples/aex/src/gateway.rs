@@ -138,7 +138,8 @@ async fn place(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Result<Json<
         return Err(Refusal::Invalid(Invalid { field: "symbol".into(), message }));
     };
     let door = &gateway.streams[stream];
-    gateway.serves(door)?;
+    // Every stream, not only the order's own: the same id may lie in one that is still being replayed.
+    gateway.streams.iter().try_for_each(|door| gateway.serves(door))?;
     let claim = gateway.ids.claim(&order.client_order_id, stream).ok_or(Refusal::Conflict)?;
     let elsewhere = |(other, door): (usize, &StreamDoor)| {
         other != stream && door.replica().engine().order(&order.client_order_id).is_some()

@@ -21,7 +21,10 @@ pub struct Alarm {
 
 impl Alarm {
     /// Reads the alarm's state again.
-    pub async fn read(&self) -> AlarmReading {
+    ///
+    /// # Errors
+    /// `Transient` where CloudWatch did not answer just now.
+    pub async fn read(&self) -> Result<AlarmReading, StepError> {
         let answer = self.cloudwatch.describe_alarms().alarm_names(&self.name).send().await;
         alarm_reading(
             answer
@@ -30,8 +33,7 @@ impl Alarm {
         )
     }
 
-    /// Writes one high-resolution point of the metric: 1 for down, 0 for anything else. Never nothing, so that missing
-    /// data means that the probe itself does not run.
+    /// Writes one high-resolution point of the metric: 1 for down, 0 for not down.
     pub async fn put_metric(&self, plan: &str, down: bool) -> Result<(), StepError> {
         self.cloudwatch
             .put_metric_data()

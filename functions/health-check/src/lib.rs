@@ -46,6 +46,8 @@ pub enum Answer {
         verdict: outage::Verdict,
         /// Why, for a person.
         reason: String,
+        /// Whether the run's deadline is still to come: past it, a run that has not sealed stands down.
+        in_time: bool,
         /// What it rests on.
         observations: Observations,
     },
@@ -81,9 +83,9 @@ pub async fn handle(
     match &request.action {
         Action::ConfirmOutage {} => {
             let alarm = (run.trigger.kind == TriggerKind::Alarm).then_some(alarm);
-            let observations = observe::outage(&context.store, http, &plan, alarm, now).await;
+            let observations = observe::outage(&context.store, http, &plan, alarm, now).await?;
             let (verdict, reason) = outage::judge(&plan.probe, plan.probe.attempts, &observations);
-            Ok(Answer::Outage { verdict, reason, observations })
+            Ok(Answer::Outage { verdict, reason, in_time: now() < run.deadline, observations })
         }
         Action::ConfirmRecovered { sealed } => {
             let epoch = run.claimed_epoch()?;

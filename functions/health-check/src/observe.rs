@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use lifeboat_rules::outage::{AlarmReading, LogHead, LogReading, Observations, Probe, still_seconds};
+use lifeboat_rules::outage::{AlarmReading, LogHead, LogReading, Observations, Probe, moved, still_seconds};
 use lifeboat_rules::recovered::Health;
-use lifeboat_rules::{Plan, StepError};
+use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Log, Store};
 use tokio::time::Instant;
 
@@ -17,14 +17,18 @@ const HEALTH_BYTES_MAX: usize = 65_536;
 
 /// Observes the primary for the plan's confirmation window: the log, then the probes, then the log again once it could
 /// have been still for the plan's time.
+///
+/// # Errors
+/// `Transient` where AWS did not answer just now: another attempt may see what this one could not. What a repetition does
+/// not mend (a permission that is missing) is an observation of its own, [`LogReading::Unreadable`].
 pub async fn outage(
     store: &Store,
     http: &reqwest::Client,
     plan: &Plan,
     alarm: Option<&Alarm>,
     now: fn() -> Timestamp,
-) -> Observations {
-    let log_before = log(store, plan).await;
+) -> Result<Observations, StepError> {
+    let log_before = log(store, plan).await?;
     let mut probes = Vec::new();
     let start = Instant::now();
     for attempt in 0..plan.probe.attempts {
@@ -32,28 +36,23 @@ pub async fn outage(
         tokio::time::sleep_until(due).await;
         probes.push(probe(http, plan, now()).await);
     }
-    let mut log_after = log(store, plan).await;
+    let mut log_after = log(store, plan).await?;
     let none_serves = probes.iter().all(|probe| !probe.serving);
     if let LogReading::Heads(heads) = &log_after {
         let short = i64::from(plan.probe.log_still_seconds) - still_seconds(heads);
         // Wait out the rest of the plan's time only where it could make a difference. The store's clock counts whole
         // seconds, hence one more.
-        if none_serves && log_after_agrees(&log_before, heads) && short > 0 {
+        let stands = matches!(&log_before, LogReading::Heads(before) if !moved(before, heads));
+        if none_serves && stands && short > 0 {
             tokio::time::sleep(Duration::from_secs(short.unsigned_abs() + 1)).await;
-            log_after = log(store, plan).await;
+            log_after = log(store, plan).await?;
         }
     }
     let alarm = match alarm {
-        Some(alarm) => Some(alarm.read().await),
+        Some(alarm) => Some(alarm.read().await?),
         None => None,
     };
-    Observations { probes, log_before, log_after, alarm }
-}
-
-fn log_after_agrees(before: &LogReading, after: &[LogHead]) -> bool {
-    let slots =
-        |heads: &[LogHead]| heads.iter().map(|head| (head.stream.clone(), head.slot)).collect::<Vec<_>>();
-    matches!(before, LogReading::Heads(before) if slots(before) == slots(after))
+    Ok(Observations { probes, log_before, log_after, alarm })
 }
 
 /// One probe of the primary.
@@ -70,7 +69,10 @@ pub async fn probe(http: &reqwest::Client, plan: &Plan, at: Timestamp) -> Probe 
 }
 
 /// The newest object of every stream.
-pub async fn log(store: &Store, plan: &Plan) -> LogReading {
+///
+/// # Errors
+/// `Transient` where the store did not answer just now.
+pub async fn log(store: &Store, plan: &Plan) -> Result<LogReading, StepError> {
     let log = Log::new(store, &plan.ledger);
     let heads = async {
         try_join_all(log.streams().await?.into_iter().map(async |stream| {
@@ -80,7 +82,8 @@ pub async fn log(store: &Store, plan: &Plan) -> LogReading {
         .await
     };
     match heads.await {
-        Err(err) => LogReading::Unreadable(err.to_string()),
+        Err(err) if err.name == ErrorName::Transient => Err(err),
+        Err(err) => Ok(LogReading::Unreadable(err.to_string())),
         Ok(heads) => {
             let complete = heads
                 .into_iter()
@@ -90,10 +93,7 @@ pub async fn log(store: &Store, plan: &Plan) -> LogReading {
                     Ok(LogHead { stream, slot: head.slot, stored_at: head.stored_at, read_at })
                 })
                 .collect::<Result<Vec<_>, String>>();
-            match complete {
-                Ok(heads) => LogReading::Heads(heads),
-                Err(why) => LogReading::Unreadable(why),
-            }
+            Ok(complete.map_or_else(LogReading::Unreadable, LogReading::Heads))
         }
     }
 }
@@ -131,11 +131,15 @@ fn innermost(err: &dyn std::error::Error) -> String {
 }
 
 /// What re-reading the alarm gave, as a reading.
-pub fn alarm_reading(state: Result<Option<String>, StepError>) -> AlarmReading {
+///
+/// # Errors
+/// `Transient` where CloudWatch did not answer just now.
+pub fn alarm_reading(state: Result<Option<String>, StepError>) -> Result<AlarmReading, StepError> {
     match state {
-        Ok(Some(state)) if state == "ALARM" => AlarmReading::Alarm,
-        Ok(Some(state)) => AlarmReading::Other(state),
-        Ok(None) => AlarmReading::Unreadable("there is no such alarm".into()),
-        Err(err) => AlarmReading::Unreadable(err.to_string()),
+        Ok(Some(state)) if state == "ALARM" => Ok(AlarmReading::Alarm),
+        Ok(Some(state)) => Ok(AlarmReading::Other(state)),
+        Ok(None) => Ok(AlarmReading::Unreadable("there is no such alarm".into())),
+        Err(err) if err.name == ErrorName::Transient => Err(err),
+        Err(err) => Ok(AlarmReading::Unreadable(err.to_string())),
     }
 }

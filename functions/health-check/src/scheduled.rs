@@ -1,11 +1,12 @@
-//! The scheduled probe behind the alarm: every minute it looks a few times, and writes a point of the metric each time.
+//! The scheduled probe behind the alarm: every minute it looks a few times, and writes a point of the metric each
+//! time that it sees anything.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_rules::outage::{self, LogReading, Observations, Verdict};
-use lifeboat_rules::{ErrorName, StepError};
-use lifeboat_runtime::Context;
+use lifeboat_rules::{ErrorName, Plan, StepError};
+use lifeboat_runtime::{Context, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -32,13 +33,14 @@ pub enum ProbeAction {
     Probe,
 }
 
-/// All rounds together, in seconds: less than the minute to the next call and than the function's own timeout.
+/// The last round begins before this many seconds have passed: before the next call is due, and with time left for its
+/// own probe before the function's timeout (75 s).
 const SECONDS_MAX: u32 = 59;
 
 /// Looks `rounds` times and writes the metric each time.
 ///
 /// # Errors
-/// `InputInvalid` by field; `PlanInvalid`; `Transient` and `Defect` where the plan or the metric cannot be reached.
+/// `InputInvalid` by field; `PlanInvalid`; `Transient` and `Defect` where the plan cannot be read.
 pub async fn probe_on_schedule(
     context: &Context,
     alarm: &Alarm,
@@ -65,17 +67,28 @@ pub async fn probe_on_schedule(
     let mut verdicts = Vec::new();
     for round in 0..rounds {
         tokio::time::sleep_until(start + Duration::from_secs(u64::from(round * interval_seconds))).await;
-        let log_before = observe::log(&context.store, &plan).await;
+        let log_before = reading(&context.store, &plan).await;
         let probes = vec![observe::probe(http, &plan, now()).await];
         // One look, one probe: how many it takes to believe it is the alarm's business. While the primary answers,
         // reading the log once suffices.
-        let log_after: LogReading =
-            if probes[0].serving { log_before.clone() } else { observe::log(&context.store, &plan).await };
+        let log_after =
+            if probes[0].serving { log_before.clone() } else { reading(&context.store, &plan).await };
         let observations = Observations { probes, log_before, log_after, alarm: None };
         let (verdict, reason) = outage::judge(&plan.probe, 1, &observations);
         tracing::info!(?verdict, reason, "probed the primary");
-        alarm.put_metric(&plan.name, verdict == Verdict::PrimaryDown).await?;
+        // Blind is not well: no point is written, and the alarm on missing points calls a person.
+        if verdict != Verdict::DataMissing
+            && let Err(err) = alarm.put_metric(&plan.name, verdict == Verdict::PrimaryDown).await
+        {
+            // The next look writes its own point; giving up the rest of the minute would make it worse.
+            tracing::error!("{err}");
+        }
         verdicts.push(verdict);
     }
     Ok(json!({ "verdicts": verdicts }))
+}
+
+/// One look at the log. On schedule the next look is the retry.
+async fn reading(store: &Store, plan: &Plan) -> LogReading {
+    observe::log(store, plan).await.unwrap_or_else(|err| LogReading::Unreadable(err.to_string()))
 }

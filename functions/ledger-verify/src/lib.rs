@@ -8,7 +8,7 @@ mod aws;
 mod verify;
 
 use lifeboat_ledger::control::{Open, Seal};
-use lifeboat_ledger::{Control, Finding, Holder, StreamProof, Verdict};
+use lifeboat_ledger::{Control, Finding, Holder, StreamProof, Tail, Verdict};
 use lifeboat_rules::recovered::Sealed;
 use lifeboat_rules::{Plan, Request, StepError};
 use lifeboat_runtime::{Context, Log, Store};
@@ -52,6 +52,13 @@ pub enum Answer {
     /// Every stream is closed.
     Sealed {
         /// Where.
+        streams: Vec<Sealed>,
+    },
+    /// Of `Seal` and `Open`: a stream changed under the step, after others had been done. Nothing is taken back.
+    HalfDone {
+        /// What stands against the next stream.
+        reason: String,
+        /// The streams that were done, with their sequence.
         streams: Vec<Sealed>,
     },
     /// The recovery side has the pen.
@@ -123,12 +130,19 @@ async fn seal(
     run: &str,
     history: &[StreamProof],
 ) -> Result<Answer, StepError> {
-    aws::put_fence(store, &plan.ledger, epoch, run).await?;
     let control = Control::Seal(Seal { epoch, run: run.to_owned() });
-    match append_to_all(store, plan, history, &control).await? {
-        Ok(streams) => Ok(Answer::Sealed { streams }),
-        Err(finding) => Ok(Answer::of(finding.verdict, vec![], vec![finding], 0)),
+    let log = Log::new(store, &plan.ledger);
+    // Every stream is read to its end before anything is put: what does not chain is found while all can be undone.
+    for proof in history {
+        if let Err(finding) = aws::read_on(&log, &mut Tail::resume(proof), &control).await? {
+            return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
+        }
     }
+    aws::put_fence(store, &plan.ledger, epoch, run).await?;
+    Ok(match append_to_all(store, plan, history, &control).await? {
+        (streams, None) => Answer::Sealed { streams },
+        (streams, Some(finding)) => Answer::HalfDone { reason: finding.to_string(), streams },
+    })
 }
 
 async fn open(
@@ -139,10 +153,10 @@ async fn open(
     sealed: &[StreamProof],
 ) -> Result<Answer, StepError> {
     let control = Control::Open(Open { epoch, holder: Holder::Recovery, run: run.to_owned() });
-    match append_to_all(store, plan, sealed, &control).await? {
-        Ok(streams) => Ok(Answer::Opened { streams }),
-        Err(finding) => Ok(Answer::of(finding.verdict, vec![], vec![finding], 0)),
-    }
+    Ok(match append_to_all(store, plan, sealed, &control).await? {
+        (streams, None) => Answer::Opened { streams },
+        (streams, Some(finding)) => Answer::HalfDone { reason: finding.to_string(), streams },
+    })
 }
 
 /// Appends `control` to each stream, one after the other: a stream is closed within milliseconds, and what has been
@@ -152,18 +166,18 @@ async fn append_to_all(
     plan: &Plan,
     streams: &[StreamProof],
     control: &Control,
-) -> Result<Result<Vec<Sealed>, Finding>, StepError> {
+) -> Result<(Vec<Sealed>, Option<Finding>), StepError> {
     if streams.is_empty() {
         return Err(StepError::input_invalid("action", "no streams: was the history proven?"));
     }
     let log = Log::new(store, &plan.ledger);
+    let append = Append { store, log: &log, ledger: &plan.ledger, tries_max: plan.limits.seal_tries_max };
     let mut done = Vec::new();
     for proof in streams {
-        let append = Append { store, log: &log, ledger: &plan.ledger, tries_max: plan.limits.seal_tries_max };
-        match append.control(lifeboat_ledger::Tail::resume(proof), control).await? {
+        match append.control(Tail::resume(proof), control).await? {
             Ok(seq) => done.push(Sealed { stream: proof.stream.clone(), seq }),
-            Err(finding) => return Ok(Err(finding)),
+            Err(finding) => return Ok((done, Some(finding))),
         }
     }
-    Ok(Ok(done))
+    Ok((done, None))
 }

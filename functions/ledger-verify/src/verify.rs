@@ -14,7 +14,6 @@ const GETS_IN_FLIGHT: usize = 32;
 /// Proves every stream of the plan and of the listing.
 pub async fn history(store: &Store, plan: &Plan) -> Result<Answer, StepError> {
     let log = Log::new(store, &plan.ledger);
-    let entry_bytes_max = plan.limits.entry_bytes_max as usize;
     let streams = log.streams().await?;
     let mut fold = Fold::default();
     let mut objects = 0;
@@ -29,9 +28,7 @@ pub async fn history(store: &Store, plan: &Plan) -> Result<Answer, StepError> {
                     ));
                 };
                 match log.segment(&segment.key).await {
-                    Ok(Some(bytes)) => {
-                        Ok(Run::of_segment(name, first_seq, &segment.key, &bytes, entry_bytes_max))
-                    }
+                    Ok(Some(bytes)) => Ok(Run::of_segment(name, first_seq, &segment.key, &bytes)),
                     Ok(None) => {
                         Ok(Err(unreadable(name, first_seq, &segment.key, "it was listed and is gone")))
                     }

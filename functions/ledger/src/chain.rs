@@ -7,7 +7,8 @@ use crate::entry::{self, Entry};
 use crate::proof::{Finding, StreamProof};
 use crate::{Hash, slot};
 
-/// The longest line that a reader takes, in bytes, where the plan sets no other limit.
+/// The longest line that a writer makes and a reader takes, in bytes without its newline. One number for all: a line that
+/// one proof takes and another refuses would be found out on the day.
 pub const ENTRY_BYTES_MAX: usize = 65_536;
 
 /// The summary of consecutive entries of one stream: enough to join it to its neighbours and to judge who wrote.
@@ -50,19 +51,13 @@ pub enum Span {
 
 impl Run {
     /// Reads one segment: newline-terminated entries of `stream` that begin at `first_seq`, unbroken in sequence and
-    /// hash. `object` names it in findings. A line may have `entry_bytes_max` bytes.
+    /// hash. `object` names it in findings.
     ///
     /// # Errors
     /// The first thing that is wrong, with its sequence and byte offset.
-    pub fn of_segment(
-        stream: &str,
-        first_seq: u64,
-        object: &str,
-        bytes: &[u8],
-        entry_bytes_max: usize,
-    ) -> Result<Run, Finding> {
+    pub fn of_segment(stream: &str, first_seq: u64, object: &str, bytes: &[u8]) -> Result<Run, Finding> {
         let mut run: Option<Run> = None;
-        for_each_entry(stream, first_seq, object, bytes, entry_bytes_max, |entry, _| {
+        for_each_entry(stream, first_seq, object, bytes, |entry, _| {
             run = Some(match run.take() {
                 None => Run::of_entry(entry, object),
                 Some(mut run) => {
@@ -230,7 +225,7 @@ impl Tail {
             return Err(Finding::broken(&self.stream, Some(self.next_seq), what).in_object(&object, 0));
         }
         let mut entries = Vec::new();
-        for_each_entry(&self.stream, first_seq, &object, bytes, ENTRY_BYTES_MAX, |entry, line| {
+        for_each_entry(&self.stream, first_seq, &object, bytes, |entry, line| {
             entries.push((entry, line));
         })?;
         let Some((first, _)) = entries.first() else {
@@ -294,7 +289,6 @@ fn for_each_entry(
     first_seq: u64,
     object: &str,
     bytes: &[u8],
-    entry_bytes_max: usize,
     mut take: impl FnMut(Entry, Range<usize>),
 ) -> Result<(), Finding> {
     let mut offset = 0;
@@ -305,8 +299,8 @@ fn for_each_entry(
         let Some(length) = bytes[offset..].iter().position(|byte| *byte == b'\n') else {
             return Err(broken("the last line has no newline: it is cut off".into()));
         };
-        if length > entry_bytes_max {
-            return Err(broken(format!("a line of {length} bytes; the limit is {entry_bytes_max}")));
+        if length > ENTRY_BYTES_MAX {
+            return Err(broken(format!("a line of {length} bytes; the limit is {ENTRY_BYTES_MAX}")));
         }
         let line = offset..offset + length;
         let entry = entry::parse(&bytes[line.clone()]).map_err(|fault| broken(fault.to_string()))?;

@@ -2,9 +2,7 @@
 
 use lifeboat_ledger::control::{Open, Seal};
 use lifeboat_ledger::writer::{NoPen, Segment, Taken, WriteError, Writer};
-use lifeboat_ledger::{
-    Control, Finding, Fold, Hash, Holder, PenState, Proof, Run, Tail, Verdict, chain, slot,
-};
+use lifeboat_ledger::{Control, Finding, Fold, Hash, Holder, PenState, Proof, Run, Tail, Verdict, slot};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -52,13 +50,7 @@ impl Log {
         let mut parts = vec![Fold::default(); folds];
         for (index, slot) in order.into_iter().enumerate() {
             let object = slot::key(PREFIX, stream, slot);
-            parts[index % folds].add(Run::of_segment(
-                stream,
-                slot,
-                &object,
-                &self.0[&slot],
-                chain::ENTRY_BYTES_MAX,
-            ));
+            parts[index % folds].add(Run::of_segment(stream, slot, &object, &self.0[&slot]));
         }
         let mut whole = Fold::default();
         parts.into_iter().for_each(|part| whole.merge(part));
@@ -210,7 +202,7 @@ fn segments_that_lie_are_broken() {
     let log = ledger("ME1", &[3]);
     let good = &log.0[&2];
     let text = String::from_utf8(good.clone()).unwrap();
-    let read = |bytes: &[u8], first| Run::of_segment("ME1", first, "o", bytes, chain::ENTRY_BYTES_MAX);
+    let read = |bytes: &[u8], first| Run::of_segment("ME1", first, "o", bytes);
     assert!(read(good, 2).is_ok());
     for (bytes, first, says) in [
         (Vec::new(), 2, "the object is empty"),

@@ -109,7 +109,7 @@ pub fn judge(plan: &ProbePlan, attempts_min: u32, seen: &Observations) -> (Verdi
         return (Verdict::DataMissing, "the primary was not probed".into());
     };
     let still_for = still_seconds(after);
-    let advances = before != after && heads_moved(before, after);
+    let advances = moved(before, after);
     let still = !advances && still_for >= i64::from(plan.log_still_seconds);
     let log = if advances {
         "the log advances".to_owned()
@@ -125,13 +125,14 @@ pub fn judge(plan: &ProbePlan, attempts_min: u32, seen: &Observations) -> (Verdi
     }
     match (all_fail, last.serving, still) {
         (true, _, true) => match &seen.alarm {
-            Some(AlarmReading::Other(state)) => {
+            // No news from the alarm contradicts nobody; that it is well does.
+            Some(AlarmReading::Other(state)) if state != "INSUFFICIENT_DATA" => {
                 (Verdict::ObserversDisagree, format!("{why}; but the alarm is in state {state}"))
             }
             Some(AlarmReading::Unreadable(reason)) => {
                 (Verdict::DataMissing, format!("{why}; the alarm could not be read: {reason}"))
             }
-            Some(AlarmReading::Alarm) | None => (Verdict::PrimaryDown, why),
+            Some(AlarmReading::Alarm | AlarmReading::Other(_)) | None => (Verdict::PrimaryDown, why),
         },
         (true, _, false) => (Verdict::PrimaryUnreachable, why),
         (false, true, false) => (Verdict::PrimaryHealthy, why),
@@ -144,7 +145,8 @@ pub fn still_seconds(heads: &[LogHead]) -> i64 {
     heads.iter().map(|head| head.read_at.duration_since(head.stored_at).as_secs()).min().unwrap_or(0)
 }
 
-fn heads_moved(before: &[LogHead], after: &[LogHead]) -> bool {
+/// Whether any stream has a newer object than before.
+pub fn moved(before: &[LogHead], after: &[LogHead]) -> bool {
     after.iter().any(|head| {
         before
             .iter()
@@ -195,6 +197,13 @@ mod tests {
             (dead, heads(9, 5), heads(9, 5), Some(AlarmReading::Alarm), PrimaryDown),
             (dead, heads(9, 5), heads(9, 5), None, PrimaryDown),
             (dead, heads(9, 5), heads(9, 5), Some(AlarmReading::Other("OK".into())), ObserversDisagree),
+            (
+                dead,
+                heads(9, 5),
+                heads(9, 5),
+                Some(AlarmReading::Other("INSUFFICIENT_DATA".into())),
+                PrimaryDown,
+            ),
             (dead, heads(9, 5), heads(9, 5), Some(AlarmReading::Unreadable("x".into())), DataMissing),
             // The network is cut, the exchange trades on: the log moved, or was written to within the plan's time.
             (dead, heads(9, 5), heads(10, 5), Some(AlarmReading::Alarm), PrimaryUnreachable),

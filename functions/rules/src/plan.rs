@@ -175,22 +175,15 @@ impl fmt::Display for RecordType {
 pub struct Limits {
     /// Seconds that a run waits for all stacks together; default 1,200.
     pub stack_wait_seconds_max: u32,
-    /// Bytes in one line of the ledger, its newline included; default 65,536.
-    pub entry_bytes_max: u32,
     /// Slots that one seal may lose to a fast writer before it gives up; default 50.
     pub seal_tries_max: u32,
-    /// Log objects that one verification reads; default 1,000,000.
+    /// Log objects that one verification reads; default 200,000.
     pub segments_max: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            stack_wait_seconds_max: 1_200,
-            entry_bytes_max: 65_536,
-            seal_tries_max: 50,
-            segments_max: 1_000_000,
-        }
+        Self { stack_wait_seconds_max: 1_200, seal_tries_max: 50, segments_max: 200_000 }
     }
 }
 

@@ -5,7 +5,7 @@
 mod aws;
 
 use jiff::Timestamp;
-use lifeboat_rules::admission::{Admission, admit};
+use lifeboat_rules::admission::{Admission, GENESIS, Newest, admit};
 use lifeboat_rules::epoch::{self, Claim, Taken};
 use lifeboat_rules::evidence::{Manifest, manifest_key, prefix, sha256};
 use lifeboat_rules::{ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger};
@@ -174,12 +174,12 @@ async fn admit_run(
     let version = version.ok_or_else(|| {
         StepError::defect("the control bucket has no versioning: a plan could change under its run")
     })?;
-    let newest = newest_epoch(&context.store, &context.control_bucket, name).await?;
+    let newest = newest(context, name).await?;
     let mut trigger = input.trigger;
     if trigger.at.is_none() && trigger.kind == lifeboat_rules::TriggerKind::Operator {
         trigger.at = Some(started_at);
     }
-    Ok(match admit(&plan, &trigger, newest, now) {
+    Ok(match admit(&plan, &trigger, &newest, now) {
         Admission::Refused { reason } => Answer::Refused { reason },
         Admission::Admitted { deadline } => Answer::Admitted {
             run: Run {
@@ -189,11 +189,37 @@ async fn admit_run(
                 trigger,
                 admitted_at: now,
                 deadline,
-                admitted_epoch: newest,
+                admitted_epoch: newest.epoch(),
                 epoch: None,
             },
         },
     })
+}
+
+/// The newest epoch, and how the run that holds it ended.
+async fn newest(context: &Context, plan: &str) -> Result<Newest, StepError> {
+    let epoch = newest_epoch(&context.store, &context.control_bucket, plan).await?;
+    if epoch == 0 {
+        return Ok(Newest::None);
+    }
+    let key = epoch::key(plan, epoch);
+    let claim = context.store.get(&context.control_bucket, &key, None).await?;
+    let claim = claim.ok_or_else(|| StepError::defect(format!("{key} was listed and is gone")))?;
+    let Claim { run, .. } = read_json(&key, &claim)?;
+    if run == GENESIS {
+        return Ok(Newest::Genesis);
+    }
+    let key = manifest_key(plan, &run);
+    let outcome = match context.store.get(&context.evidence_bucket, &key, None).await? {
+        Some(manifest) => Some(read_json::<Manifest>(&key, &manifest)?.outcome),
+        None => None,
+    };
+    Ok(Newest::Run { epoch, run, outcome })
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StepError> {
+    serde_json::from_slice(bytes)
+        .map_err(|err| StepError::caused(ErrorName::Defect, format!("{key} is not what its name says"), err))
 }
 
 /// Claims `epoch` of `plan` for `run` by creating its object; claimed before by the same run, it is success.
@@ -214,8 +240,7 @@ pub async fn claim_epoch(
     match store.create(control_bucket, &key, &bytes).await? {
         Put::Created => Ok(()),
         Put::Exists(found) => {
-            let found: Claim = serde_json::from_slice(&found)
-                .map_err(|err| StepError::caused(ErrorName::Defect, format!("{key} is no claim"), err))?;
+            let found: Claim = read_json(&key, &found)?;
             match epoch::judge_taken(&found, run) {
                 Taken::Mine => Ok(()),
                 Taken::Fenced { by } => Err(StepError::fenced(format!("epoch {epoch} is held by run {by}"))),
@@ -250,11 +275,16 @@ async fn close(
         serde_json::to_vec_pretty(&manifest).expect("strings, numbers and JSON values always serialise");
     let (manifest, bytes) = match context.store.create(&context.evidence_bucket, &key, &bytes).await? {
         Put::Created => (manifest, bytes),
-        // An earlier attempt closed the run; what it said stands, the records of this attempt come after it.
         Put::Exists(found) => {
-            let manifest = serde_json::from_slice(&found)
-                .map_err(|err| StepError::caused(ErrorName::Defect, format!("{key} is no manifest"), err))?;
-            (manifest, found)
+            let earlier: Manifest = read_json(&key, &found)?;
+            // An earlier attempt of this run closed it, and what it said stands. Another run of the same name (names are
+            // free again after 90 days) is not this one.
+            if earlier.admitted != manifest.admitted {
+                return Err(StepError::defect(format!(
+                    "{key} is the manifest of an earlier run of the same name"
+                )));
+            }
+            (earlier, found)
         }
     };
     Ok(Answer::Closed {

@@ -91,7 +91,11 @@ impl Store {
             .await;
         let answer = match sent {
             Ok(answer) => answer,
-            Err(SdkError::ServiceError(err)) if err.err().is_no_such_key() => return Ok(None),
+            Err(SdkError::ServiceError(err))
+                if matches!(err.err().code(), Some("NoSuchKey" | "NoSuchVersion")) =>
+            {
+                return Ok(None);
+            }
             Err(err) => return Err(aws_error(what(), err)),
         };
         let version = answer.version_id().map(str::to_owned);

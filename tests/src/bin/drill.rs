@@ -98,6 +98,7 @@ fn page(summary: &Summary) -> String {
     let style = |color: AnsiColor| Style::new().bold().fg_color(Some(color.into()));
     let (good, bad) = (style(AnsiColor::Green), style(AnsiColor::Red));
     let seconds = |value: Option<f64>| value.map_or("      -".to_owned(), |value| format!("{value:>5.1} s"));
+    let count = |value: Option<usize>| value.map_or("unknown".to_owned(), |value| value.to_string());
     let mut page = String::from("\n");
     for check in &summary.checks {
         let (color, mark) = if check.holds { (good, "holds") } else { (bad, "FAILS") };
@@ -107,7 +108,11 @@ fn page(summary: &Summary) -> String {
     page += &format!("\n{color}{}{color:#}: {}\n", summary.outcome, summary.reason);
     page += &format!(
         "  acknowledged {}, recovered {}, lost {}, duplicated {}, in doubt at the strike {}\n",
-        summary.acknowledged, summary.recovered, summary.lost, summary.duplicated, summary.in_doubt
+        summary.acknowledged,
+        count(summary.recovered),
+        count(summary.lost),
+        count(summary.duplicated),
+        summary.in_doubt
     );
     page += &format!(
         "  RTO {}   detection {}   orchestrator {}\n",

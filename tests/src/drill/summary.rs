@@ -35,15 +35,16 @@ pub struct Summary {
     pub acknowledged: usize,
     /// Sent before the strike and unanswered.
     pub in_doubt: usize,
-    /// Of `acknowledged`, how many the recovered exchange's public query knows, at the same place.
-    pub recovered: usize,
+    /// Of `acknowledged`, how many the recovered exchange's public query knows, at the same place. This and the
+    /// next three are none where the exchange could not be asked.
+    pub recovered: Option<usize>,
     /// Acknowledged, and not there.
-    pub lost: usize,
+    pub lost: Option<usize>,
     /// Accepted more than once, over both sides, resends included.
-    pub duplicated: usize,
+    pub duplicated: Option<usize>,
     /// Acknowledged, and the exchange gave no answer about it.
-    pub unanswered: usize,
-    /// From the strike to the client's first new acknowledgement.
+    pub unanswered: Option<usize>,
+    /// From the strike to the first acknowledgement of an order that was first sent after it.
     pub rto_seconds: Option<f64>,
     /// From the strike to the alarm.
     pub detection_seconds: Option<f64>,
@@ -138,32 +139,34 @@ pub(crate) async fn summarise(
     let Seen { world, stage, client, struck_at, alarm_at, execution, .. } = seen;
     let key = lifeboat_rules::evidence::manifest_key("aex", &execution.name);
     let manifest = stage.evidence(world, &key).await?;
-    // Only an exchange that serves can be asked, and a run that went wrong may have left none.
+    // Only an exchange that serves can be asked, and a run that went wrong may have left none: then nothing is known, and
+    // nothing holds.
     let serves = checks.iter().all(|check| check.holds);
-    let reconciled =
-        if serves { client.reconcile(queries_in_flight).await } else { Reconciliation::default() };
-    let (lost, duplicated) = (reconciled.lost.len(), reconciled.duplicated.len());
-    checks.push(Check::new("every acknowledged order is there", lost == 0, format!("{lost} lost")));
-    checks.push(Check::new(
-        "no order was accepted twice",
-        duplicated == 0,
-        format!("{duplicated} duplicated"),
-    ));
-    checks.push(Check::new(
+    let reconciled = if serves { Some(client.reconcile(queries_in_flight).await) } else { None };
+    let asked = |what: &str, holds: &dyn Fn(&Reconciliation) -> (bool, String)| {
+        let (holds, found) = reconciled.as_ref().map_or((false, "not asked".to_owned()), holds);
+        Check::new(what, holds, found)
+    };
+    checks.push(asked("every acknowledged order is there", &|found| {
+        (
+            found.lost.is_empty() && found.unanswered.is_empty(),
+            format!("{} lost, {} unanswered", found.lost.len(), found.unanswered.len()),
+        )
+    }));
+    checks.push(asked("no order was accepted twice", &|found| {
+        (found.duplicated.is_empty(), format!("{} duplicated", found.duplicated.len()))
+    }));
+    checks.push(asked(
         "every order that was acknowledged before the strike was asked for and found",
-        reconciled.recovered == kill.acknowledged && reconciled.unanswered.is_empty(),
-        format!(
-            "{} of {}, {} unanswered",
-            reconciled.recovered,
-            kill.acknowledged,
-            reconciled.unanswered.len()
-        ),
+        &|found| {
+            // An answer that was on its way at the strike may be noted a moment after it: the later count is the whole one.
+            let all = found.recovered == found.acknowledged && found.acknowledged >= kill.acknowledged;
+            (all, format!("{} of {}", found.recovered, found.acknowledged))
+        },
     ));
-    checks.push(Check::new(
-        "no order was called wrong",
-        reconciled.refused.is_empty(),
-        format!("{} refused", reconciled.refused.len()),
-    ));
+    checks.push(asked("no order was called wrong", &|found| {
+        (found.refused.is_empty(), format!("{} refused", found.refused.len()))
+    }));
     checks.push(Check::new(
         "the manifest says the same outcome",
         manifest["outcome"] == execution.outcome.as_str(),
@@ -171,19 +174,19 @@ pub(crate) async fn summarise(
     ));
 
     let first_ack = match options.sabotage {
-        None | Some(Sabotage::Zombie) => client.first_ack_after_kill().map(|ack| ack.wall),
+        None | Some(Sabotage::Zombie) => client.first_new_order_ack_after_kill().map(|ack| ack.wall),
         Some(_) => None,
     };
     let from_alarm = alarm_at.unwrap_or(execution.started_at);
-    let not_counted = match first_ack {
-        Some(first_ack) => not_counted(seen, first_ack).await?,
-        None => vec![],
+    let epoch = manifest["admitted"]["epoch"].as_u64();
+    let not_counted = match (first_ack, epoch) {
+        (Some(first_ack), Some(epoch)) => not_counted(seen, first_ack, epoch).await?,
+        _ => vec![],
     };
     let orchestrator_seconds = first_ack.map(|first_ack| {
         let window = (seconds(*struck_at, from_alarm), seconds(*struck_at, first_ack));
         window.1 - window.0 - union_within(&not_counted, window)
     });
-    let epoch = manifest["admitted"]["epoch"].as_u64();
     let verdict = |fact: &str| manifest["facts"][fact]["verdict"].as_str().map(str::to_owned);
     Ok(Summary {
         drill: world.run().name().to_owned(),
@@ -193,13 +196,12 @@ pub(crate) async fn summarise(
         mode: manifest["admitted"]["mode"].as_str().unwrap_or("none").to_owned(),
         epoch,
         ledger_verdict: verdict("tail").or_else(|| verdict("history")),
-        // An answer that was on its way at the strike may be noted a moment after it: the later count is the whole one.
-        acknowledged: reconciled.acknowledged.max(kill.acknowledged),
+        acknowledged: reconciled.as_ref().map_or(kill.acknowledged, |found| found.acknowledged),
         in_doubt: kill.in_doubt,
-        recovered: reconciled.recovered,
-        lost,
-        duplicated,
-        unanswered: reconciled.unanswered.len(),
+        recovered: reconciled.as_ref().map(|found| found.recovered),
+        lost: reconciled.as_ref().map(|found| found.lost.len()),
+        duplicated: reconciled.as_ref().map(|found| found.duplicated.len()),
+        unanswered: reconciled.as_ref().map(|found| found.unanswered.len()),
         rto_seconds: first_ack.map(|at| seconds(*struck_at, at)),
         detection_seconds: alarm_at.map(|at| seconds(*struck_at, at)),
         orchestrator_seconds,
@@ -248,7 +250,7 @@ async fn phases(seen: &Seen<'_>) -> Result<Vec<PhaseSeconds>, WorldError> {
 }
 
 /// Time that is CloudFormation's, the exchange's, the plan's or the resolvers', and not Lifeboat's.
-async fn not_counted(seen: &Seen<'_>, first_ack: Timestamp) -> Result<Vec<Interval>, WorldError> {
+async fn not_counted(seen: &Seen<'_>, first_ack: Timestamp, epoch: u64) -> Result<Vec<Interval>, WorldError> {
     let Seen { world, stage, struck_at, execution, .. } = seen;
     let interval = |what: String, from: Timestamp, to: Timestamp| Interval {
         what,
@@ -258,17 +260,19 @@ async fn not_counted(seen: &Seen<'_>, first_ack: Timestamp) -> Result<Vec<Interv
     let mut intervals = Vec::new();
     let cloudformation = world.clients(world.recovery()).cloudformation;
     for stack in &stage.plan.stacks {
-        let name = stage.plan.stack_name(&stack.name, 2);
+        let name = stage.plan.stack_name(&stack.name, epoch);
         let described = cloudformation.describe_stack_events().stack_name(&name).send().await;
         let described = described.doing(|| format!("read the events of {name}"))?;
-        let times: Vec<Timestamp> = described
-            .stack_events()
-            .iter()
-            .filter(|event| event.logical_resource_id() == Some(name.as_str()))
-            .filter_map(|event| Timestamp::from_millisecond(event.timestamp()?.to_millis().ok()?).ok())
-            .collect();
-        if let (Some(from), Some(to)) = (times.iter().min(), times.iter().max()) {
-            intervals.push(interval(format!("CloudFormation makes {name}"), *from, *to));
+        let at = |status: &str| {
+            let events = described.stack_events().iter();
+            let own = events.filter(|event| event.logical_resource_id() == Some(name.as_str()));
+            let times = own
+                .filter(|event| event.resource_status().is_some_and(|found| found.as_str() == status))
+                .filter_map(|event| Timestamp::from_millisecond(event.timestamp()?.to_millis().ok()?).ok());
+            times.min()
+        };
+        if let (Some(from), Some(to)) = (at("CREATE_IN_PROGRESS"), at("CREATE_COMPLETE")) {
+            intervals.push(interval(format!("CloudFormation makes {name}"), from, to));
         }
     }
     for container in

@@ -97,7 +97,6 @@ const PLAN: Shape = Shape::Fields(&[
         "limits",
         Shape::Fields(&[
             optional("stack_wait_seconds_max", Shape::Whole),
-            optional("entry_bytes_max", Shape::Whole),
             optional("seal_tries_max", Shape::Whole),
             optional("segments_max", Shape::Whole),
         ]),

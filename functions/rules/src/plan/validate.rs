@@ -96,7 +96,6 @@ fn limits(limits: &Limits, found: &mut Problems) {
         &bounds::STACK_WAIT_SECONDS,
         " s",
     );
-    found.within("limits.entry_bytes_max", limits.entry_bytes_max, &bounds::ENTRY_BYTES, " bytes");
     found.within("limits.seal_tries_max", limits.seal_tries_max, &bounds::SEAL_TRIES, " tries");
     found.within("limits.segments_max", limits.segments_max, &bounds::SEGMENTS, " log objects");
 }

@@ -30,8 +30,6 @@ pub const STACK_NAME_CHARS_MAX: usize = 128;
 pub const STACK_TOKEN_CHARS: usize = 7;
 /// `ledger.streams`.
 pub const STREAMS: RangeInclusive<usize> = 1..=100;
-/// Characters in `ledger.prefix`.
-pub const PREFIX_CHARS_MAX: usize = 256;
 /// `dns.records`; the limits of one batch are usually met sooner.
 pub const RECORDS: RangeInclusive<usize> = 1..=499;
 /// Values of one record on one side: Route 53's own limit.
@@ -48,9 +46,8 @@ pub const EPOCH_VALUE_CHARS: usize = 140;
 /// `limits.stack_wait_seconds_max`: a poll every 5 s is about ten history events, and an execution's history
 /// ends at 25,000.
 pub const STACK_WAIT_SECONDS: RangeInclusive<u32> = 10..=7_200;
-/// `limits.entry_bytes_max`: an application also sends its entries to Firehose, which takes at most 1,000 KiB.
-pub const ENTRY_BYTES: RangeInclusive<u32> = 256..=1_000_000;
 /// `limits.seal_tries_max`.
 pub const SEAL_TRIES: RangeInclusive<u32> = 1..=1_000;
-/// `limits.segments_max`: what one call can list and read before its own timeout.
-pub const SEGMENTS: RangeInclusive<u32> = 1..=10_000_000;
+/// `limits.segments_max`: one call of ledger-verify lists and reads them all, within its own timeout of 300 s and its memory.
+/// How many it really manages on Lambda has not been measured.
+pub const SEGMENTS: RangeInclusive<u32> = 1..=1_000_000;

@@ -52,18 +52,6 @@ pub(super) fn is_stream(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// One or more parts of letters, digits, `_`, `.` and `-`, each followed by a slash.
-pub(super) fn is_prefix(prefix: &str) -> bool {
-    prefix.strip_suffix('/').is_some_and(|parts| {
-        parts.split('/').all(|part| {
-            !part.is_empty()
-                && part != "."
-                && part != ".."
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
-        })
-    })
-}
-
 /// `Z` and up to 31 capital letters and digits.
 pub(super) fn is_zone_id(id: &str) -> bool {
     id.len() <= 32
