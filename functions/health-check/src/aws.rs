@@ -2,11 +2,9 @@
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
-use lifeboat_rules::StepError;
 use lifeboat_rules::outage::AlarmReading;
+use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::aws_error;
-
-use crate::observe::alarm_reading;
 
 /// The alarm behind the plan, and the metric behind the alarm.
 #[derive(Clone, Debug)]
@@ -51,5 +49,19 @@ impl Alarm {
             .await
             .map(|_| ())
             .map_err(|err| aws_error("put the metric PrimaryDown", err))
+    }
+}
+
+/// What re-reading the alarm gave, as a reading.
+///
+/// # Errors
+/// `Transient` where CloudWatch did not answer just now.
+fn alarm_reading(state: Result<Option<String>, StepError>) -> Result<AlarmReading, StepError> {
+    match state {
+        Ok(Some(state)) if state == "ALARM" => Ok(AlarmReading::Alarm),
+        Ok(Some(state)) => Ok(AlarmReading::Other(state)),
+        Ok(None) => Ok(AlarmReading::Unreadable("there is no such alarm".into())),
+        Err(err) if err.name == ErrorName::Transient => Err(err),
+        Err(err) => Ok(AlarmReading::Unreadable(err.to_string())),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use lifeboat_rules::outage::{AlarmReading, LogHead, LogReading, Observations, Probe, moved, still_seconds};
+use lifeboat_rules::outage::{LogHead, LogReading, Observations, Probe, moved, still_seconds};
 use lifeboat_rules::recovered::Health;
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Log, Store};
@@ -128,18 +128,4 @@ fn innermost(err: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
-}
-
-/// What re-reading the alarm gave, as a reading.
-///
-/// # Errors
-/// `Transient` where CloudWatch did not answer just now.
-pub fn alarm_reading(state: Result<Option<String>, StepError>) -> Result<AlarmReading, StepError> {
-    match state {
-        Ok(Some(state)) if state == "ALARM" => Ok(AlarmReading::Alarm),
-        Ok(Some(state)) => Ok(AlarmReading::Other(state)),
-        Ok(None) => Ok(AlarmReading::Unreadable("there is no such alarm".into())),
-        Err(err) if err.name == ErrorName::Transient => Err(err),
-        Err(err) => Ok(AlarmReading::Unreadable(err.to_string())),
-    }
 }

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::control::{Control, Pen, PenState};
 use crate::entry::{self, Entry};
-use crate::proof::{Finding, StreamProof};
+use crate::finding::Finding;
 use crate::{Hash, slot};
 
 /// The longest line that a writer makes and a reader takes, in bytes without its newline. One number for all: a line that
@@ -176,6 +178,24 @@ pub(crate) fn apply_span(pen: &mut Pen, stream: &str, span: &Span) -> Result<(),
             Err(Finding::broken(stream, Some(*first_seq), format!("written {wrote} {stood}")))
         }
     }
+}
+
+/// What is known of one stream, from its first entry through its last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamProof {
+    /// The stream.
+    pub stream: String,
+    /// The first sequence.
+    pub first_seq: u64,
+    /// The last sequence.
+    pub through: u64,
+    /// The hash of the last entry.
+    pub head: Hash,
+    /// How many entries there are.
+    pub entries: u64,
+    /// Who may write now, as the control entries have it.
+    pub pen: Pen,
 }
 
 /// A verified position at the end of one stream: where the next entry goes, and who may write it.

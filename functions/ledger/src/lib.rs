@@ -8,13 +8,15 @@
 pub mod chain;
 pub mod control;
 pub mod entry;
+mod finding;
 mod hash;
 pub mod proof;
 pub mod slot;
 pub mod writer;
 
-pub use chain::{Run, Tail};
+pub use chain::{Run, StreamProof, Tail};
 pub use control::{Control, Holder, Pen, PenState};
 pub use entry::{Entry, Fault};
+pub use finding::{Finding, Verdict};
 pub use hash::Hash;
-pub use proof::{Finding, Fold, Proof, StreamProof, Verdict};
+pub use proof::{Fold, Proof};

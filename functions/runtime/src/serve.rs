@@ -8,6 +8,7 @@ use lifeboat_rules::{ErrorName, Plan, PlanRef, Request, Step, StepError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tracing::level_filters::LevelFilter;
 
 use crate::store::{Put, Store};
 use crate::{clock, required_env};
@@ -181,7 +182,7 @@ impl Context {
 }
 
 fn start_tracing() {
-    let level = tracing_subscriber::EnvFilter::try_from_env("LOG_LEVEL")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(level).with_target(false).without_time().init();
+    let level =
+        std::env::var("LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    tracing_subscriber::fmt().json().with_max_level(level).with_target(false).without_time().init();
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use lifeboat_rules::ErrorName;
-use lifeboat_tests::definition::{Definition, error_names};
+use lifeboat_tests::definition::{Cause, Definition, error_names, quoted};
 use serde_json::{Value, json};
 
 use crate::{holds, orchestrator};
@@ -111,8 +111,9 @@ fn every_error_is_caught() {
         not_caught,
         &[
             ("no catch", |value| value["States"]["Verify the tail"]["Catch"] = json!([])),
-            ("no catch around a branch", |value| {
-                value["States"]["Prepare the recovery side"]["Catch"] = json!([]);
+            ("no catch in a branch", |value| {
+                let branch = &mut value["States"]["Prepare the recovery side"]["Branches"][0];
+                branch["States"]["Launch the stacks"]["Catch"] = json!([]);
             }),
             ("only some names", |value| {
                 value["States"]["Verify the tail"]["Catch"].as_array_mut().expect("catchers").pop();
@@ -124,7 +125,11 @@ fn every_error_is_caught() {
                 value["States"]["Seal the ledger"]["Catch"][0]["Assign"]["outcome"] = json!("Halted");
             }),
             ("a fenced run deletes", |value| {
-                value["States"]["Prepare the recovery side"]["Catch"][0]["Next"] =
+                value["States"]["Seal the ledger"]["Catch"][0]["Next"] =
+                    json!("Take down what this run launched");
+            }),
+            ("a branch that is fenced deletes", |value| {
+                value["States"]["May it seal?"]["Choices"][0]["Next"] =
                     json!("Take down what this run launched");
             }),
             ("all before some", |value| {
@@ -142,6 +147,10 @@ fn not_caught(definition: &Definition) -> Vec<String> {
         let own = task.catchers().next().is_some();
         let outer =
             surroundings.get(task.name).and_then(|name| states.iter().find(|state| state.name == *name));
+        if outer.is_some() && !own {
+            found
+                .push(format!("`{}`: its branch would fail, and the other one not be waited for", task.name));
+        }
         let catching = if own { &task } else { outer.unwrap_or(&task) };
         let names: Vec<&str> = catching.catchers().flat_map(error_names).collect();
         if names.last() != Some(&"States.ALL") {
@@ -159,8 +168,10 @@ fn not_caught(definition: &Definition) -> Vec<String> {
         let fenced = catching
             .catchers()
             .find(|catcher| error_names(catcher).any(|name| name == ErrorName::Fenced.as_str()));
+        // In a branch it becomes a verdict, so that the other branch is waited for; the choice behind them closes the run.
         let closed = |catcher: &Value| {
-            catcher["Assign"]["outcome"] == "Superseded" && catcher["Next"] == "Close the run"
+            catcher["Output"]["verdict"] == "Fenced" && fenced_verdict_closes(definition)
+                || catcher["Assign"]["outcome"] == "Superseded" && catcher["Next"] == "Close the run"
         };
         match fenced {
             Some(catcher) if closed(catcher) => {}
@@ -173,6 +184,16 @@ fn not_caught(definition: &Definition) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether a branch's `Fenced` ends as Superseded, without anything being undone.
+fn fenced_verdict_closes(definition: &Definition) -> bool {
+    let states = definition.states();
+    states.iter().flat_map(|state| state.edges()).any(|edge| {
+        matches!(edge.cause, Cause::Condition(condition) if quoted(condition).contains(&"Fenced"))
+            && edge.to == "Close the run"
+            && edge.assigns.is_some_and(|assigns| assigns.get("outcome") == Some(&json!("Superseded")))
+    })
 }
 
 #[test]

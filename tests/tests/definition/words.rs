@@ -43,7 +43,11 @@ fn outcomes(definition: &Definition) -> Vec<String> {
         let reachable = machine.reachable();
         for state in machine.states.iter().filter(|state| reachable.contains(state.name)) {
             for edge in state.edges() {
-                assigned.extend(edge.assigns.and_then(|assigns| assigns.get("outcome")?.as_str()));
+                let text = edge.assigns.and_then(|assigns| assigns.get("outcome")?.as_str());
+                // An expression chooses between outcomes that it quotes.
+                assigned.extend(text.into_iter().flat_map(|text| {
+                    if text.starts_with("{%") { quoted(text) } else { [text].into_iter().collect() }
+                }));
             }
             let error = state.text("Error");
             if !error.is_empty() && !error.starts_with("{%") && !known.contains(error) {
@@ -88,7 +92,7 @@ fn verdicts_are_those_of_rust() {
                 value["States"]["Is it sealed?"]["Choices"].as_array_mut().expect("choices").remove(2);
             }),
             ("one of a list", |value| {
-                let condition = "{% $states.input.verdict in ['PrimaryUnreachable', 'PrimaryHealthy'] %}";
+                let condition = "{% $states.input.verdict in ['PrimaryUnreachable'] %}";
                 value["States"]["Is the primary down?"]["Choices"][1]["Condition"] = json!(condition);
             }),
             ("of a branch", |value| {
@@ -119,9 +123,9 @@ const ANSWERS: [(&str, &str, &[&str]); 13] = [
     ("StackLaunchArn", "launch", &["StacksReady", "StacksFailed", "StacksLate"]),
     ("StackLaunchArn", "tear_down", &["StacksGone"]),
     ("LedgerVerifyArn", "verify_history", &["Proven", "Unproven", "Broken"]),
-    ("LedgerVerifyArn", "seal", &["Sealed", "Unproven", "Broken"]),
+    ("LedgerVerifyArn", "seal", &["Sealed", "HalfDone", "Unproven", "Broken"]),
     ("LedgerVerifyArn", "verify_tail", &["Proven", "Unproven", "Broken"]),
-    ("LedgerVerifyArn", "open", &["Opened", "Unproven", "Broken"]),
+    ("LedgerVerifyArn", "open", &["Opened", "HalfDone"]),
     ("DnsFlipArn", "flip", &["Flipped"]),
     ("DnsFlipArn", "confirm_flip", &["FlipConfirmed"]),
 ];
@@ -142,6 +146,11 @@ fn verdicts(definition: &Definition) -> Vec<String> {
                 continue;
             };
             asked.insert(action);
+            // A branch turns its errors into verdicts, which are told apart with the others.
+            if let Some(choice) = machine.within.and_then(|parallel| choice_after(definition, parallel)) {
+                let verdicts = task.catchers().filter_map(|catcher| catcher["Output"]["verdict"].as_str());
+                awaited.entry(choice).or_default().extend(verdicts);
+            }
             if answers.len() > 1 {
                 match choice_after(definition, machine.within.unwrap_or(task.name)) {
                     Some(choice) => awaited.entry(choice).or_default().extend(*answers),
