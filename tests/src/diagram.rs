@@ -108,6 +108,8 @@ fn drawn(state: State<'_>) -> Vec<(&str, String)> {
             }
         };
         match ways.iter_mut().find(|(known, _)| *known == to) {
+            // Two conditions may quote the same verdict of two branches.
+            Some((_, labels)) if labels.contains(&label) => {}
             Some((_, labels)) => labels.push(label),
             None => ways.push((to, vec![label])),
         }
@@ -198,6 +200,9 @@ pub fn errors(definition: &Definition) -> String {
                 |edge| {
                     let outcome = edge.assigns.and_then(|assigns| assigns.get("outcome")?.as_str());
                     match outcome {
+                        Some(outcome) if outcome.starts_with("{%") => {
+                            format!("the outcome as it was, then *{}*", edge.to)
+                        }
                         Some(outcome) => format!("`{outcome}`, then *{}*", edge.to),
                         None => format!("*{}*", edge.to),
                     }

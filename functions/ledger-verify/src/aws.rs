@@ -57,3 +57,8 @@ pub async fn put_fence(store: &Store, ledger: &Ledger, epoch: u64, run: &str) ->
         ))),
     }
 }
+
+/// Whether the fence of `epoch` stands.
+pub async fn has_fence(store: &Store, ledger: &Ledger, epoch: u64) -> Result<bool, StepError> {
+    Ok(store.get(&ledger.bucket, &slot::fence_key(epoch), None).await?.is_some())
+}

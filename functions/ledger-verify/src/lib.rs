@@ -89,6 +89,14 @@ pub struct Examined {
 const FINDINGS_MAX: usize = 20;
 
 impl Answer {
+    fn half_done(what: &str, streams: Vec<Sealed>, all: usize, finding: &Finding) -> Answer {
+        let reason = format!(
+            "{} of {all} streams are {what}, the fence stands, the stacks are left; then: {finding}",
+            streams.len()
+        );
+        Answer::HalfDone { reason, streams }
+    }
+
     fn of(verdict: Verdict, streams: Vec<StreamProof>, mut findings: Vec<Finding>, objects: usize) -> Answer {
         let entries = streams.iter().map(|stream| stream.entries).sum();
         let findings_count = findings.len();
@@ -132,16 +140,23 @@ async fn seal(
 ) -> Result<Answer, StepError> {
     let control = Control::Seal(Seal { epoch, run: run.to_owned() });
     let log = Log::new(store, &plan.ledger);
-    // Every stream is read to its end before anything is put: what does not chain is found while all can be undone.
+    // Every stream is read to its end before anything is put: what does not chain is found while all can be undone. Unless
+    // an earlier attempt of this step has put its fence, or a seal: then it cannot.
+    let mut sealed = Vec::new();
     for proof in history {
-        if let Err(finding) = aws::read_on(&log, &mut Tail::resume(proof), &control).await? {
-            return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
+        match aws::read_on(&log, &mut Tail::resume(proof), &control).await? {
+            Ok(Some(seq)) => sealed.push(Sealed { stream: proof.stream.clone(), seq }),
+            Ok(None) => {}
+            Err(finding) if sealed.is_empty() && !aws::has_fence(store, &plan.ledger, epoch).await? => {
+                return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
+            }
+            Err(finding) => return Ok(Answer::half_done("sealed", sealed, history.len(), &finding)),
         }
     }
     aws::put_fence(store, &plan.ledger, epoch, run).await?;
     Ok(match append_to_all(store, plan, history, &control).await? {
         (streams, None) => Answer::Sealed { streams },
-        (streams, Some(finding)) => Answer::HalfDone { reason: finding.to_string(), streams },
+        (streams, Some(finding)) => Answer::half_done("sealed", streams, history.len(), &finding),
     })
 }
 
@@ -155,7 +170,7 @@ async fn open(
     let control = Control::Open(Open { epoch, holder: Holder::Recovery, run: run.to_owned() });
     Ok(match append_to_all(store, plan, sealed, &control).await? {
         (streams, None) => Answer::Opened { streams },
-        (streams, Some(finding)) => Answer::HalfDone { reason: finding.to_string(), streams },
+        (streams, Some(finding)) => Answer::half_done("open", streams, sealed.len(), &finding),
     })
 }
 

@@ -25,33 +25,25 @@ pub enum Admission {
     },
 }
 
-/// The newest epoch, and what is known of the run that holds it.
+/// A run that has claimed an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Newest {
-    /// No epoch was ever claimed.
-    None,
-    /// The beginning of the ledger: the primary holds the pen.
-    Genesis,
-    /// A run claimed it.
-    Run {
-        /// The epoch.
-        epoch: u64,
-        /// The run.
-        run: String,
-        /// How it ended; `None` while it has no manifest.
-        outcome: Option<Outcome>,
-    },
+pub struct Holder {
+    /// The epoch.
+    pub epoch: u64,
+    /// The run; [`GENESIS`] for the first epoch.
+    pub run: String,
+    /// How it ended; `None` while it has no manifest.
+    pub outcome: Option<Outcome>,
 }
 
-impl Newest {
-    /// The number of the epoch; 0 for none.
-    pub fn epoch(&self) -> u64 {
-        match self {
-            Newest::None => 0,
-            Newest::Genesis => GENESIS_EPOCH,
-            Newest::Run { epoch, .. } => *epoch,
-        }
-    }
+/// What earlier runs of the plan have left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// The holder of the newest epoch; `None` where none was ever claimed.
+    pub newest: Option<Holder>,
+    /// The holder of the newest epoch that has put a fence. The fence is put before the first seal, so without one the
+    /// primary's pen was never taken from it.
+    pub fenced: Option<Holder>,
 }
 
 /// The first epoch of every plan, claimed by `lifeboat init` under the name [`GENESIS`].
@@ -61,27 +53,34 @@ pub const GENESIS: &str = "genesis";
 
 /// Decides whether a run that `trigger` started may begin at `now`.
 ///
-/// Invariant: a plan whose recovery side holds the pen is not failed over again. Its primary is down for good, so the
-/// alarm alone would need only a pause of the recovered side to seal the exchange that serves.
-pub fn admit(plan: &Plan, trigger: &Trigger, newest: &Newest, now: Timestamp) -> Admission {
+/// Invariant: once the primary's pen was taken, no machine fails over again. The primary's probe fails for good then, so
+/// a pause of the recovered side would be enough for the alarm to seal the exchange that serves.
+pub fn admit(plan: &Plan, trigger: &Trigger, before: &Before, now: Timestamp) -> Admission {
     let refused = |reason: String| Admission::Refused { reason };
-    match newest {
-        Newest::None => {
-            let reason =
-                "no epoch was ever claimed for this plan: open its ledger first with `lifeboat init`";
-            return refused(reason.into());
-        }
-        Newest::Run { epoch, run, outcome: Some(Outcome::Recovered) } => {
+    let Some(newest) = &before.newest else {
+        return refused(
+            "no epoch was ever claimed for this plan: open its ledger first with `lifeboat init`".into(),
+        );
+    };
+    let alarm = trigger.kind == TriggerKind::Alarm;
+    match &before.fenced {
+        Some(Holder { epoch, run, outcome: Some(Outcome::Recovered) }) => {
             return refused(format!(
                 "the recovery side holds the pen since run {run} (epoch {epoch}): there is nothing to fail over to"
             ));
         }
-        Newest::Run { epoch, run, outcome: None } if trigger.kind == TriggerKind::Alarm => {
+        Some(Holder { epoch, run, .. }) if alarm => {
             return refused(format!(
-                "run {run} (epoch {epoch}) is under way, or ended without a manifest; a person may start another by hand"
+                "run {run} (epoch {epoch}) has fenced the primary; what follows is a person's word, and a start by hand"
             ));
         }
-        Newest::Run { .. } | Newest::Genesis => {}
+        _ => {}
+    }
+    if alarm && newest.outcome.is_none() && newest.run != GENESIS {
+        return refused(format!(
+            "run {} (epoch {}) is under way, or ended without a manifest; a person may start another by hand",
+            newest.run, newest.epoch
+        ));
     }
     match (trigger.kind, trigger.at) {
         (TriggerKind::Alarm, None) => {
@@ -123,38 +122,61 @@ mod tests {
         Trigger { kind, at, alarm: None, by: None, reason: None }
     }
 
-    fn run(outcome: Option<Outcome>) -> Newest {
-        Newest::Run { epoch: 7, run: "before".into(), outcome }
+    fn holder(epoch: u64, outcome: Option<Outcome>) -> Holder {
+        Holder {
+            epoch,
+            run: if epoch == GENESIS_EPOCH { GENESIS.into() } else { format!("run-{epoch}") },
+            outcome,
+        }
+    }
+
+    fn genesis() -> Before {
+        Before { newest: Some(holder(GENESIS_EPOCH, None)), fenced: None }
+    }
+
+    fn after(newest: Option<Outcome>) -> Before {
+        Before { newest: Some(holder(7, newest)), fenced: None }
+    }
+
+    fn fenced(outcome: Option<Outcome>) -> Before {
+        Before { newest: Some(holder(7, Some(Outcome::StoodDown))), fenced: Some(holder(5, outcome)) }
     }
 
     #[test]
     fn a_fresh_trigger_is_admitted_until_the_objective_ends() {
-        for newest in [Newest::Genesis, run(Some(Outcome::StoodDown)), run(Some(Outcome::Halted))] {
-            let admission = admit(&plan(), &trigger(TriggerKind::Alarm, Some(at(-300))), &newest, at(0));
-            assert_eq!(admission, Admission::Admitted { deadline: at(7_200) }, "{newest:?}");
+        let admitted = Admission::Admitted { deadline: at(7_200) };
+        for before in [genesis(), after(Some(Outcome::StoodDown)), after(Some(Outcome::Broken))] {
+            let admission = admit(&plan(), &trigger(TriggerKind::Alarm, Some(at(-300))), &before, at(0));
+            assert_eq!(admission, admitted, "{before:?}");
         }
         let by_hand = trigger(TriggerKind::Operator, None);
-        assert_eq!(admit(&plan(), &by_hand, &run(None), at(0)), Admission::Admitted { deadline: at(7_200) });
+        for before in [after(None), fenced(None), fenced(Some(Outcome::Halted))] {
+            assert_eq!(admit(&plan(), &by_hand, &before, at(0)), admitted, "{before:?}");
+        }
     }
 
     #[test]
     fn what_is_stale_or_out_of_turn_is_refused_with_its_reason() {
         let alarm = |second| trigger(TriggerKind::Alarm, Some(at(second)));
-        for (trigger, newest, says) in [
-            (alarm(-301), Newest::Genesis, "301 s old"),
-            (alarm(301), Newest::Genesis, "301 s in the future"),
-            (trigger(TriggerKind::Alarm, None), Newest::Genesis, "does not say when"),
-            (alarm(0), Newest::None, "lifeboat init"),
-            (alarm(0), run(None), "under way"),
-            (alarm(0), run(Some(Outcome::Recovered)), "nothing to fail over to"),
-            (trigger(TriggerKind::Operator, None), run(Some(Outcome::Recovered)), "nothing to fail over to"),
-            (trigger(TriggerKind::Operator, Some(at(-301))), Newest::Genesis, "301 s old"),
+        let by_hand = |second: Option<i64>| trigger(TriggerKind::Operator, second.map(at));
+        for (trigger, before, says) in [
+            (alarm(-301), genesis(), "301 s old"),
+            (alarm(301), genesis(), "301 s in the future"),
+            (trigger(TriggerKind::Alarm, None), genesis(), "does not say when"),
+            (by_hand(Some(-301)), genesis(), "301 s old"),
+            (alarm(0), Before::default(), "lifeboat init"),
+            (alarm(0), after(None), "under way"),
+            // A later run that came to nothing hides nothing.
+            (alarm(0), fenced(Some(Outcome::Recovered)), "nothing to fail over to"),
+            (by_hand(None), fenced(Some(Outcome::Recovered)), "nothing to fail over to"),
+            (alarm(0), fenced(Some(Outcome::Halted)), "a person's word"),
+            (alarm(0), fenced(None), "a person's word"),
         ] {
-            match admit(&plan(), &trigger, &newest, at(0)) {
+            match admit(&plan(), &trigger, &before, at(0)) {
                 Admission::Refused { reason } => {
                     assert!(reason.contains(says), "{reason} should say: {says}")
                 }
-                admitted => panic!("{trigger:?} {newest:?}: {admitted:?}"),
+                admitted => panic!("{trigger:?} {before:?}: {admitted:?}"),
             }
         }
     }

@@ -282,4 +282,27 @@ mod tests {
         assert_eq!(err.name, crate::ErrorName::PlanInvalid);
         assert!(err.to_string().contains("gateway.aex.internal A"), "{err}");
     }
+
+    #[test]
+    fn a_fence_reads_back_as_it_was_written_and_nothing_else_is_one() {
+        let fence = Fence { epoch: 42, digest: "0123456789abcdef".into() };
+        assert_eq!(Fence::parse(&fence.to_txt()), Some(fence));
+        for other in ["", "\"v=spf1 -all\"", "\"42/2of3/x\"", "42/1of1/x", "\"x/1of1/y\"", "\"1/1of1/a/b\""] {
+            assert_eq!(Fence::parse(other), None, "{other}");
+        }
+        let found =
+            [Found::Plain(RecordSet::new(&plan().epoch_record(), "TXT", 60, ["\"v=spf1 -all\"".into()]))];
+        assert_eq!(decide(&plan(), 2, &found).unwrap_err().name, crate::ErrorName::Defect);
+    }
+
+    #[test]
+    fn a_missing_record_is_created_and_one_that_is_right_is_left() {
+        let plan = plan();
+        let right = of_plan(&plan.dns.records[0], &plan.dns.records[0].recovery);
+        let changes = batch(&plan, 2, &[Found::Plain(right.clone())]);
+        assert_eq!(
+            changes,
+            vec![Change::Create(fence_record(&plan, 2)), Change::Create(wanted(&plan)[1].clone())]
+        );
+    }
 }

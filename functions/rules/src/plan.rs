@@ -177,13 +177,13 @@ pub struct Limits {
     pub stack_wait_seconds_max: u32,
     /// Slots that one seal may lose to a fast writer before it gives up; default 50.
     pub seal_tries_max: u32,
-    /// Log objects that one verification reads; default 200,000.
+    /// Log objects of one stream that a verification reads; default 1,000,000.
     pub segments_max: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { stack_wait_seconds_max: 1_200, seal_tries_max: 50, segments_max: 200_000 }
+        Self { stack_wait_seconds_max: 1_200, seal_tries_max: 50, segments_max: 1_000_000 }
     }
 }
 

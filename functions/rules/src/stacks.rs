@@ -163,4 +163,44 @@ mod tests {
         assert_eq!(diagnose("x", events).reason, "Template is wrong");
         assert_eq!(diagnose("x", vec![]).resource, "unknown");
     }
+
+    #[test]
+    fn stacks_are_created_in_dependency_order_and_not_behind_a_failed_one() {
+        // In this plan the exchange depends on the cluster.
+        let plan = Plan::from_json(include_bytes!("../tests/plan.json")).expect("the test's plan is valid");
+        let failed = || Observed::Failed("CREATE_FAILED".into());
+        use Observed::{Creating, Deleting, Missing, Ready};
+        for (cluster, exchange, expected) in [
+            (Missing, Missing, "create cluster"),
+            (Creating, Missing, "create"),
+            (Ready, Missing, "create exchange"),
+            (Ready, Creating, "create"),
+            (Ready, Ready, "ready"),
+            (failed(), Missing, "failed cluster"),
+            (Ready, failed(), "failed exchange"),
+            // A stack that is going away does not come back by itself, and its name is not free yet.
+            (Deleting, Missing, "failed cluster"),
+        ] {
+            let observed =
+                BTreeMap::from([("cluster".to_owned(), cluster), ("exchange".to_owned(), exchange)]);
+            let (what, stacks) = match next(&plan, &observed) {
+                Launch::Create(stacks) => ("create", stacks),
+                Launch::Failed(stacks) => ("failed", stacks),
+                Launch::Ready => ("ready", vec![]),
+            };
+            let names = stacks.iter().map(|stack| stack.name.as_str());
+            let found = std::iter::once(what).chain(names).collect::<Vec<_>>().join(" ");
+            assert_eq!(found, expected, "{observed:?}");
+        }
+    }
+
+    #[test]
+    fn statuses_that_do_not_lead_to_complete_are_failures() {
+        for status in
+            ["ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE", "CREATE_FAILED", "DELETE_FAILED", "UPDATE_COMPLETE"]
+        {
+            assert_eq!(Observed::of_status(status), Observed::Failed(status.into()));
+        }
+        assert_eq!(Observed::of_status("DELETE_COMPLETE"), Observed::Missing);
+    }
 }

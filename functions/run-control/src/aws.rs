@@ -1,6 +1,7 @@
 //! The calls: the newest epoch, and the run's records.
 
 use futures::{StreamExt, TryStreamExt, stream};
+use lifeboat_ledger::slot;
 use lifeboat_rules::evidence::{Listed, sha256};
 use lifeboat_rules::{StepError, epoch};
 use lifeboat_runtime::{Context, Store};
@@ -19,6 +20,15 @@ const RECORDS_MAX: usize = 20_000;
 pub async fn newest_epoch(store: &Store, control_bucket: &str, plan: &str) -> Result<u64, StepError> {
     let claims = store.list(control_bucket, &epoch::prefix(plan), EPOCHS_MAX).await?;
     Ok(claims.iter().filter_map(|claim| epoch::parse_key(plan, &claim.key)).max().unwrap_or(0))
+}
+
+/// The newest epoch that has put a fence into the log's bucket; 0 for none.
+///
+/// # Errors
+/// As [`lifeboat_runtime::aws_error`].
+pub async fn newest_fence(store: &Store, log_bucket: &str) -> Result<u64, StepError> {
+    let fences = store.list(log_bucket, slot::FENCE_PREFIX, EPOCHS_MAX).await?;
+    Ok(fences.iter().filter_map(|fence| slot::parse_fence(&fence.key)).max().unwrap_or(0))
 }
 
 /// Every record below `prefix` but the manifest itself, with its digest, read back from the store.

@@ -5,10 +5,10 @@
 mod aws;
 
 use jiff::Timestamp;
-use lifeboat_rules::admission::{Admission, GENESIS, Newest, admit};
+use lifeboat_rules::admission::{Admission, Before, GENESIS, Holder, admit};
 use lifeboat_rules::epoch::{self, Claim, Taken};
 use lifeboat_rules::evidence::{Manifest, manifest_key, prefix, sha256};
-use lifeboat_rules::{ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger};
+use lifeboat_rules::{ErrorName, Mode, Outcome, Plan, PlanRef, Request, Run, Step, StepError, Trigger};
 use lifeboat_runtime::{Context, Put, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,16 +49,18 @@ pub struct Failure {
     pub state: String,
     /// Its name.
     pub error: String,
-    /// Of a Lambda's own error, JSON with `errorMessage`; else plain text.
-    pub cause: String,
+    /// Of a Lambda's own error, JSON with `errorMessage`; else plain text, where there is any.
+    #[serde(default)]
+    pub cause: Option<String>,
 }
 
 impl Failure {
     fn reason(&self) -> String {
-        let message = serde_json::from_str::<Value>(&self.cause)
+        let cause = self.cause.clone().unwrap_or_default();
+        let message = serde_json::from_str::<Value>(&cause)
             .ok()
             .and_then(|cause| cause.get("errorMessage")?.as_str().map(str::to_owned))
-            .unwrap_or_else(|| self.cause.clone());
+            .unwrap_or(cause);
         format!("{}: {}: {message}", self.state, self.error)
     }
 }
@@ -174,12 +176,12 @@ async fn admit_run(
     let version = version.ok_or_else(|| {
         StepError::defect("the control bucket has no versioning: a plan could change under its run")
     })?;
-    let newest = newest(context, name).await?;
+    let before = before(context, name, &plan).await?;
     let mut trigger = input.trigger;
     if trigger.at.is_none() && trigger.kind == lifeboat_rules::TriggerKind::Operator {
         trigger.at = Some(started_at);
     }
-    Ok(match admit(&plan, &trigger, &newest, now) {
+    Ok(match admit(&plan, &trigger, &before, now) {
         Admission::Refused { reason } => Answer::Refused { reason },
         Admission::Admitted { deadline } => Answer::Admitted {
             run: Run {
@@ -189,32 +191,43 @@ async fn admit_run(
                 trigger,
                 admitted_at: now,
                 deadline,
-                admitted_epoch: newest.epoch(),
+                admitted_epoch: before.newest.map_or(0, |newest| newest.epoch),
                 epoch: None,
             },
         },
     })
 }
 
-/// The newest epoch, and how the run that holds it ended.
-async fn newest(context: &Context, plan: &str) -> Result<Newest, StepError> {
-    let epoch = newest_epoch(&context.store, &context.control_bucket, plan).await?;
+/// What earlier runs of the plan have left: the newest epoch, and the newest that has fenced.
+async fn before(context: &Context, name: &str, plan: &Plan) -> Result<Before, StepError> {
+    let newest = newest_epoch(&context.store, &context.control_bucket, name).await?;
+    let fenced = aws::newest_fence(&context.store, &plan.ledger.bucket).await?;
+    Ok(Before { newest: holder(context, name, newest).await?, fenced: holder(context, name, fenced).await? })
+}
+
+/// Who holds `epoch`, and how it ended; `None` for 0, which is no epoch.
+async fn holder(context: &Context, plan: &str, epoch: u64) -> Result<Option<Holder>, StepError> {
+    /// Of a manifest only this is read, so that one of another version of Lifeboat can be read as well.
+    #[derive(Deserialize)]
+    struct Ended {
+        outcome: Outcome,
+    }
     if epoch == 0 {
-        return Ok(Newest::None);
+        return Ok(None);
     }
     let key = epoch::key(plan, epoch);
     let claim = context.store.get(&context.control_bucket, &key, None).await?;
-    let claim = claim.ok_or_else(|| StepError::defect(format!("{key} was listed and is gone")))?;
+    let claim = claim
+        .ok_or_else(|| StepError::defect(format!("{key} is not there, and something bears its number")))?;
     let Claim { run, .. } = read_json(&key, &claim)?;
-    if run == GENESIS {
-        return Ok(Newest::Genesis);
+    let mut outcome = None;
+    if run != GENESIS {
+        let key = manifest_key(plan, &run);
+        let manifest = context.store.get(&context.evidence_bucket, &key, None).await?;
+        outcome =
+            manifest.map(|bytes| read_json::<Ended>(&key, &bytes)).transpose()?.map(|ended| ended.outcome);
     }
-    let key = manifest_key(plan, &run);
-    let outcome = match context.store.get(&context.evidence_bucket, &key, None).await? {
-        Some(manifest) => Some(read_json::<Manifest>(&key, &manifest)?.outcome),
-        None => None,
-    };
-    Ok(Newest::Run { epoch, run, outcome })
+    Ok(Some(Holder { epoch, run, outcome }))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StepError> {
@@ -279,7 +292,9 @@ async fn close(
             let earlier: Manifest = read_json(&key, &found)?;
             // An earlier attempt of this run closed it, and what it said stands. Another run of the same name (names are
             // free again after 90 days) is not this one.
-            if earlier.admitted != manifest.admitted {
+            let same = earlier.admitted == manifest.admitted
+                && (earlier.admitted.is_some() || earlier.outcome == manifest.outcome);
+            if !same {
                 return Err(StepError::defect(format!(
                     "{key} is the manifest of an earlier run of the same name"
                 )));

@@ -15,6 +15,8 @@ use crate::world::{ContainerState, Signal};
 const GENESIS_SEQ: u64 = 1;
 /// For the exchange to acknowledge again.
 const NEW_ACK_WITHIN: Duration = Duration::from_secs(60);
+/// Between two orders sent to the zombie.
+const PESTER_EVERY: Duration = Duration::from_millis(5);
 /// For one order sent to the zombie.
 const PESTER_TIMEOUT: Duration = Duration::from_secs(2);
 /// For the zombie to find out and end.
@@ -109,14 +111,16 @@ async fn pester(address: String, until: tokio::time::Instant) -> (usize, Vec<Str
     while tokio::time::Instant::now() < until {
         let id = format!("to-the-zombie-{sent}");
         let order = serde_json::json!({ "client_order_id": id, "symbol": "AAPL", "side": "buy", "price": 100, "quantity": 1 });
-        sent += 1;
         match http.post(format!("http://{address}/orders")).json(&order).timeout(PESTER_TIMEOUT).send().await
         {
             Ok(answer) if answer.status().is_success() => acknowledged.push(id),
             Ok(_) => {}
+            // Nobody listens any more: this one did not get there.
             Err(err) if err.is_connect() => break,
             Err(_) => {}
         }
+        sent += 1;
+        tokio::time::sleep(PESTER_EVERY).await;
     }
     (sent, acknowledged)
 }

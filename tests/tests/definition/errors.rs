@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use lifeboat_rules::ErrorName;
-use lifeboat_tests::definition::{Cause, Definition, error_names, quoted};
+use lifeboat_tests::definition::{Cause, Definition, Edge, error_names, quoted};
 use serde_json::{Value, json};
 
 use crate::{holds, orchestrator};
@@ -189,11 +189,16 @@ fn not_caught(definition: &Definition) -> Vec<String> {
 /// Whether a branch's `Fenced` ends as Superseded, without anything being undone.
 fn fenced_verdict_closes(definition: &Definition) -> bool {
     let states = definition.states();
-    states.iter().flat_map(|state| state.edges()).any(|edge| {
-        matches!(edge.cause, Cause::Condition(condition) if quoted(condition).contains(&"Fenced"))
-            && edge.to == "Close the run"
+    let quotes = |edge: &Edge<'_>| match edge.cause {
+        Cause::Condition(condition) => quoted(condition).contains(&"Fenced"),
+        _ => false,
+    };
+    let told: Vec<_> = states.iter().flat_map(|state| state.edges()).filter(quotes).collect();
+    let closes = |edge: &Edge<'_>| {
+        edge.to == "Close the run"
             && edge.assigns.is_some_and(|assigns| assigns.get("outcome") == Some(&json!("Superseded")))
-    })
+    };
+    !told.is_empty() && told.iter().all(closes)
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn good() -> Value {
         "limits": {
             "stack_wait_seconds_max": 1200,
             "seal_tries_max": 50,
-            "segments_max": 200000
+            "segments_max": 1000000
         }
     })
 }
@@ -275,7 +275,7 @@ fn every_number_has_bounds_with_a_unit() {
         ("probe.log_still_seconds", 1, 61, " s"),
         ("limits.stack_wait_seconds_max", 9, 7_201, " s"),
         ("limits.seal_tries_max", 0, 1_001, " tries"),
-        ("limits.segments_max", 0, 1_000_001, " log objects"),
+        ("limits.segments_max", 0, 10_000_001, " log objects"),
     ];
     for (field, below, above, unit) in rules {
         let at = format!("/{}", field.replace('.', "/"));

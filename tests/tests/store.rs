@@ -1,0 +1,212 @@
+//! The store of the Lambdas against an S3 that answers by script, on the wire: what each answer comes to.
+//!
+//! What this does not prove: that S3 gives these answers. They are as its documentation has them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use lifeboat_ledger::slot;
+use lifeboat_rules::plan::Ledger;
+use lifeboat_rules::{ErrorName, StepError};
+use lifeboat_runtime::{Log, Put, Store};
+
+/// What the server does with the next put.
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    /// Answers with this status and code, and does nothing.
+    Refuse(u16, &'static str),
+    /// Takes it, and answers as if it had failed.
+    TakeAndFail,
+}
+
+#[derive(Clone, Debug, Default)]
+struct S3 {
+    objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    mishaps: Arc<Mutex<VecDeque<Mishap>>>,
+    lists: Arc<Mutex<usize>>,
+}
+
+impl S3 {
+    async fn start(self) -> Store {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let app = Router::new().fallback(answer).with_state(self);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(format!("http://{address}"))
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(
+                RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1)),
+            )
+            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(10)).build())
+            .build();
+        Store::new(&config)
+    }
+
+    fn next(self, mishaps: impl IntoIterator<Item = Mishap>) -> S3 {
+        self.mishaps.lock().unwrap().extend(mishaps);
+        self
+    }
+
+    fn with(self, key: &str, bytes: &[u8]) -> S3 {
+        self.objects.lock().unwrap().insert(format!("/bucket/{key}"), bytes.to_vec());
+        self
+    }
+}
+
+fn error(status: u16, code: &str) -> Response {
+    let body = format!("<Error><Code>{code}</Code><Message>by script</Message></Error>");
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}
+
+async fn answer(State(s3): State<S3>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let key = uri.path().to_owned();
+    let url = reqwest::Url::parse(&format!("http://s3{uri}")).unwrap();
+    let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+    match method {
+        Method::PUT => {
+            assert_eq!(
+                headers.get("if-none-match").map(|value| value.as_bytes()),
+                Some(&b"*"[..]),
+                "never without"
+            );
+            let mishap = s3.mishaps.lock().unwrap().pop_front();
+            if let Some(Mishap::Refuse(status, code)) = mishap {
+                return error(status, code);
+            }
+            let mut objects = s3.objects.lock().unwrap();
+            if objects.contains_key(&key) {
+                return error(412, "PreconditionFailed");
+            }
+            objects.insert(key, body.to_vec());
+            match mishap {
+                Some(_) => error(500, "InternalError"),
+                None => StatusCode::OK.into_response(),
+            }
+        }
+        Method::GET if query.contains_key("list-type") => {
+            *s3.lists.lock().unwrap() += 1;
+            list(&s3, &key, &query)
+        }
+        Method::GET => match s3.mishaps.lock().unwrap().pop_front() {
+            Some(Mishap::Refuse(status, code)) => error(status, code),
+            _ => match s3.objects.lock().unwrap().get(&key) {
+                Some(bytes) => bytes.clone().into_response(),
+                None => error(404, "NoSuchKey"),
+            },
+        },
+        other => panic!("{other} {uri}"),
+    }
+}
+
+fn list(s3: &S3, bucket: &str, query: &BTreeMap<String, String>) -> Response {
+    let bucket = format!("{}/", bucket.trim_end_matches('/'));
+    let text = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let (prefix, after) = (text("prefix"), text("start-after"));
+    let objects = s3.objects.lock().unwrap();
+    let keys = objects.keys().filter_map(|key| key.strip_prefix(&bucket));
+    let mut found: Vec<&str> = keys.filter(|key| key.starts_with(&prefix) && **key > *after).collect();
+    let more = found.len() > 1_000;
+    found.truncate(1_000);
+    let contents: String = found
+        .iter()
+        .map(|key| {
+            format!("<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size></Contents>")
+        })
+        .collect();
+    let body = format!("<ListBucketResult><IsTruncated>{more}</IsTruncated>{contents}</ListBucketResult>");
+    ([("date", "Thu, 01 Jan 2026 00:00:09 GMT")], body).into_response()
+}
+
+fn named(result: Result<impl std::fmt::Debug, StepError>) -> ErrorName {
+    result.expect_err("it failed").name
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_read_back_as_success() {
+    let s3 = S3::default().next([Mishap::TakeAndFail]);
+    let store = s3.clone().start().await;
+    assert_eq!(store.create("bucket", "key", b"mine").await.unwrap(), Put::Created);
+    assert_eq!(s3.objects.lock().unwrap()["/bucket/key"], b"mine");
+}
+
+#[tokio::test]
+async fn another_ones_object_is_returned_and_left_alone() {
+    let s3 = S3::default().with("key", b"theirs");
+    let store = s3.clone().start().await;
+    assert_eq!(store.create("bucket", "key", b"mine").await.unwrap(), Put::Exists(b"theirs".to_vec()));
+    assert_eq!(s3.objects.lock().unwrap()["/bucket/key"], b"theirs");
+}
+
+#[tokio::test]
+async fn a_conflict_is_the_same_request_again() {
+    let conflict = Mishap::Refuse(409, "ConditionalRequestConflict");
+    let store = S3::default().next([conflict, conflict]).start().await;
+    assert_eq!(store.create("bucket", "key", b"mine").await.unwrap(), Put::Created);
+    let store = S3::default().next([conflict; 50]).start().await;
+    assert_eq!(named(store.create("bucket", "key", b"mine").await), ErrorName::Transient);
+}
+
+#[tokio::test]
+async fn errors_are_named_by_what_may_be_done_next() {
+    for (status, code, name) in [
+        (500, "InternalError", ErrorName::Transient),
+        (503, "SlowDown", ErrorName::Transient),
+        (400, "RequestTimeout", ErrorName::Transient),
+        (403, "AccessDenied", ErrorName::Defect),
+        (404, "NoSuchBucket", ErrorName::Defect),
+    ] {
+        let refuse = Mishap::Refuse(status, code);
+        let store = S3::default().next([refuse; 20]).start().await;
+        assert_eq!(named(store.create("bucket", "key", b"x").await), name, "put: {code}");
+        let store = S3::default().next([refuse; 20]).start().await;
+        assert_eq!(named(store.get("bucket", "key", None).await), name, "get: {code}");
+    }
+    let store = S3::default().next([Mishap::Refuse(404, "NoSuchVersion")]).start().await;
+    assert_eq!(store.get("bucket", "key", Some("v")).await.unwrap(), None);
+    assert_eq!(store.get("bucket", "nothing", None).await.unwrap(), None);
+}
+
+/// The end of a stream is found without listing it, whatever the slots; compared with the plain maximum.
+#[tokio::test]
+async fn the_end_of_a_stream_is_found_in_few_reads() {
+    let ledger = Ledger { bucket: "bucket".into(), prefix: "log/".into(), streams: vec!["ME1".into()] };
+    for (count, step, reads_max) in
+        [(0, 1, 1), (1, 1, 1), (1_000, 7, 1), (1_001, 1, 12), (30_000, 3, 40), (30_000, 100_000, 60)]
+    {
+        let s3 = S3::default();
+        {
+            let mut objects = s3.objects.lock().unwrap();
+            for number in 0..count {
+                objects
+                    .insert(format!("/bucket/{}", slot::key("log/", "ME1", 1 + number * step)), vec![b'x']);
+            }
+            // A neighbour that sorts behind must not be taken for the end.
+            objects.insert(format!("/bucket/{}", slot::key("log/", "ME2", u64::MAX)), vec![b'x']);
+        }
+        let store = s3.clone().start().await;
+        let head = Log::new(&store, &ledger).head("ME1").await.unwrap();
+        let newest = (count > 0).then(|| 1 + (count - 1) * step);
+        assert_eq!(head.as_ref().map(|head| head.slot), newest, "{count} objects, step {step}");
+        if let Some(head) = head {
+            let age = head.read_at.unwrap().duration_since(head.stored_at).as_secs();
+            assert_eq!(age, 9, "both times are the store's own");
+        }
+        let reads = *s3.lists.lock().unwrap();
+        assert!(reads <= reads_max, "{count} objects, step {step}: {reads} reads");
+    }
+}
