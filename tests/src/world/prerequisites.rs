@@ -44,8 +44,8 @@ impl fmt::Display for Missing {
         }
         write!(
             f,
-            "Then run the same command again. The first run needs the network: it fetches crates and about 150 MB of \
-             Python packages, and takes five to ten minutes on two cores; later ones start in seconds."
+            "Then run the same command again. The first run needs the network: it fetches crates and Python \
+             packages (550 MB on disk), and takes about five minutes on two cores; later ones start in seconds."
         )
     }
 }
