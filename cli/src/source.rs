@@ -5,9 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::plan::{Plan, Problem, template};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::document::{Document, Place};
 use crate::exit::Exit;
@@ -46,7 +46,7 @@ pub(crate) fn check(file: &Path) -> Result<Checked, Failure> {
             let mut contents = BTreeMap::new();
             for stack in &mut plan.stacks {
                 let bytes = templates.bytes(&stack.template);
-                let key = format!("templates/{}.yaml", hex::encode(Sha256::digest(&bytes)));
+                let key = format!("templates/{}.yaml", sha256(&bytes));
                 contents.insert(key.clone(), bytes);
                 stack.template = key;
             }

@@ -1,7 +1,13 @@
 //! The local world that Lifeboat is drilled and tested in, and what the drill is made of.
 
+pub mod command;
 pub mod definition;
 pub mod diagram;
 pub mod drill;
 pub mod template;
 pub mod world;
+
+/// The six Lambdas. run-control comes first: whoever asks them in this order claims the epoch before anything bears its
+/// number.
+pub const FUNCTIONS: [&str; 6] =
+    ["run-control", "alarm-trigger", "dns-flip", "health-check", "ledger-verify", "stack-launch"];

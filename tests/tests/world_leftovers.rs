@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lifeboat_tests::world::deploy::{Bucket, StackSpec, create_bucket, create_stack, package, upload};
+use lifeboat_tests::world::deploy::{
+    Bucket, Packing, StackSpec, create_bucket, create_stack, package, upload,
+};
 use lifeboat_tests::world::{World, WorldOptions};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -71,7 +73,7 @@ async fn hold_a_world() {
 
     let bootstrap = programs.path().join("echo");
     script(&bootstrap, ECHO);
-    let zip = package(&bootstrap, programs.path()).unwrap();
+    let zip = package(&bootstrap, programs.path(), Packing::Stored).unwrap();
     create_bucket(&clients, &Bucket::plain("packages")).await.unwrap();
     upload(&clients, "packages", "echo.zip", &zip.path).await.unwrap();
     let template = programs.path().join("template.yaml");

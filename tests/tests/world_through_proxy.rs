@@ -4,7 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use aws_sdk_s3::primitives::ByteStream;
-use lifeboat_tests::world::deploy::{Bucket, StackSpec, create_bucket, create_stack, package, upload};
+use lifeboat_tests::world::deploy::{
+    Bucket, Packing, StackSpec, create_bucket, create_stack, package, upload,
+};
 use lifeboat_tests::world::proxy::Scope;
 use lifeboat_tests::world::{Clients, ORIGIN_LAMBDA, World, WorldOptions};
 
@@ -77,7 +79,7 @@ async fn a_lambda_calls_aws_through_the_proxy() {
     let folder = world.run().scratch();
     let caller = folder.join("caller");
     fs::write(&caller, CALLER).unwrap();
-    let zip = package(&caller, &folder.join("packages")).unwrap();
+    let zip = package(&caller, &folder.join("packages"), Packing::Stored).unwrap();
     create_bucket(&clients, &Bucket::plain("packages")).await.unwrap();
     upload(&clients, "packages", "caller.zip", &zip.path).await.unwrap();
     let template = folder.join("template.yaml");

@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 pub use validate::bounds;
 
@@ -257,7 +256,7 @@ impl Plan {
 
     /// SHA-256 of [`Self::canonical_json`], 64 hex digits: what a run's evidence says it was run under.
     pub fn digest(&self) -> String {
-        hex::encode(Sha256::digest(self.canonical_json()))
+        crate::evidence::sha256(&self.canonical_json())
     }
 
     /// CloudFormation's name for one of the plan's stacks in one epoch. Each epoch has its own stacks, so a

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
+use lifeboat_tests::command::{DEFECT, parse};
 use lifeboat_tests::drill::{self, Options, Sabotage, Start, Summary};
 use lifeboat_tests::world::{explain, prerequisites};
 
@@ -34,22 +35,12 @@ struct Args {
     json: bool,
 }
 
-const USAGE: u8 = 64;
-const DEFECT: u8 = 70;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    // An alias that ends in `--` hands a literal one on.
-    let mut arguments: Vec<_> = std::env::args_os().collect();
-    if arguments.get(1).is_some_and(|argument| argument == "--") {
-        arguments.remove(1);
-    }
-    let args = match Args::try_parse_from(arguments) {
+    let args: Args = match parse() {
         Ok(args) => args,
-        Err(err) => {
-            let _ = err.print();
-            return if err.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
-        }
+        Err(exit) => return exit,
     };
     // Before the build: what is missing is said at once and not after minutes.
     if let Err(missing) = prerequisites::look() {

@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use aws_sdk_s3::types::{
-    DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode, ObjectLockRule,
-};
 use jiff::Timestamp;
 use lifeboat_ledger::slot;
 use lifeboat_rules::Plan;
@@ -15,7 +12,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{Options, Sabotage};
-use crate::world::deploy::{StackSpec, create_stack, package, upload};
+use crate::FUNCTIONS;
+use crate::world::deploy::{Packing, StackSpec, create_stack, lock_objects, package, upload};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::{World, places};
 
@@ -24,8 +22,6 @@ const PRIMARY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 const RECOVERY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
 /// A stand-in for the put across Regions that each commit waits for.
 const COMMIT_MILLISECONDS: u32 = 100;
-const FUNCTIONS: [&str; 6] =
-    ["alarm-trigger", "health-check", "stack-launch", "ledger-verify", "dns-flip", "run-control"];
 /// The first start of everything, on a loaded machine.
 const SERVING_WITHIN: Duration = Duration::from_secs(60);
 const PORT_TRIES_MAX: usize = 50;
@@ -80,7 +76,8 @@ impl Stage {
             (foundation.output("LogBucketName")?, foundation.output("ControlBucketName")?);
         let (evidence_bucket, zone_id) =
             (foundation.output("EvidenceBucketName")?, foundation.output("HostedZoneId")?);
-        lock_evidence(world, evidence_bucket).await?;
+        // On AWS the template alone suffices.
+        lock_objects(&recovery, evidence_bucket, OBJECT_LOCK_DAYS).await?;
 
         report("deploying examples/aex/infra/base.yaml in both Regions");
         let base = |name: &str| {
@@ -350,30 +347,12 @@ impl Stage {
     }
 }
 
-/// The emulator's CloudFormation ignores `ObjectLockEnabled`; on AWS the template alone suffices.
-async fn lock_evidence(world: &World, bucket: &str) -> Result<(), WorldError> {
-    let retention =
-        DefaultRetention::builder().mode(ObjectLockRetentionMode::Compliance).days(OBJECT_LOCK_DAYS).build();
-    let lock = ObjectLockConfiguration::builder()
-        .object_lock_enabled(ObjectLockEnabled::Enabled)
-        .rule(ObjectLockRule::builder().default_retention(retention).build())
-        .build();
-    let s3 = world.clients(world.recovery()).s3;
-    s3.put_object_lock_configuration()
-        .bucket(bucket)
-        .object_lock_configuration(lock)
-        .send()
-        .await
-        .doing(|| format!("lock the objects of {bucket}"))?;
-    Ok(())
-}
-
 async fn upload_packages(world: &World, bucket: &str) -> Result<(String, String), WorldError> {
     let clients = world.clients(world.recovery());
     let mut packages = Vec::new();
     let mut digests = String::new();
     for function in FUNCTIONS {
-        let package = package(&places::binary(function)?, &world.run().scratch())?;
+        let package = package(&places::binary(function)?, &world.run().scratch(), Packing::Stored)?;
         digests.push_str(&package.sha256);
         packages.push((function, package));
     }

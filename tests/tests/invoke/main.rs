@@ -10,14 +10,11 @@ mod watch;
 use std::time::Instant;
 
 use fixture::Fixture;
+use lifeboat_tests::FUNCTIONS;
 use lifeboat_tests::drill;
 use lifeboat_tests::world::{World, WorldOptions};
 use stage::Stage;
 use watch::Watch;
-
-/// In the order in which they are asked: the epoch is claimed before anything bears its number.
-const FUNCTIONS: [&str; 6] =
-    ["run-control", "alarm-trigger", "dns-flip", "health-check", "ledger-verify", "stack-launch"];
 
 /// The cases of a function come in the order of their names: one may build on what an earlier one has done (what was
 /// flipped is confirmed).

@@ -3,11 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use lifeboat_tests::FUNCTIONS;
 use lifeboat_tests::world::{WorldError, places};
-
-/// The six Lambdas.
-pub const FUNCTIONS: [&str; 6] =
-    ["alarm-trigger", "dns-flip", "health-check", "ledger-verify", "run-control", "stack-launch"];
 
 /// Builds them, as they are deployed but for the architecture, and returns the folder that they are in.
 pub fn release(folder: &Path) -> Result<PathBuf, WorldError> {

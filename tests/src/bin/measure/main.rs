@@ -1,13 +1,15 @@
 //! `cargo measure`: how large the release Lambdas are when zipped, and how soon each polls the runtime API.
 
 mod build;
-mod package;
 mod start;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use lifeboat_tests::FUNCTIONS;
+use lifeboat_tests::command::{DEFECT, parse};
+use lifeboat_tests::world::deploy::{Packing, package};
 use lifeboat_tests::world::{WorldError, explain, places};
 use serde::Serialize;
 
@@ -37,8 +39,6 @@ const ZIP_BYTES_MAX: u64 = 5_000_000;
 const FIRST_POLL_MILLISECONDS_MAX: f64 = 20.0;
 
 const MISSED: u8 = 1;
-const USAGE: u8 = 64;
-const DEFECT: u8 = 70;
 
 /// All that was measured.
 #[derive(Debug, Serialize)]
@@ -68,17 +68,9 @@ impl Measured {
 }
 
 fn main() -> ExitCode {
-    // An alias that ends in `--` hands a literal one on.
-    let mut arguments: Vec<_> = std::env::args_os().collect();
-    if arguments.get(1).is_some_and(|argument| argument == "--") {
-        arguments.remove(1);
-    }
-    let args = match Args::try_parse_from(arguments) {
+    let args: Args = match parse() {
         Ok(args) => args,
-        Err(err) => {
-            let _ = err.print();
-            return if err.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
-        }
+        Err(exit) => return exit,
     };
     match measure(args.runs) {
         Ok(report) => {
@@ -107,14 +99,14 @@ fn measure(runs: u32) -> Result<Report, WorldError> {
     let folder = places::target()?.join("measure");
     let binaries = build::release(&folder)?;
     let mut functions = Vec::new();
-    for function in build::FUNCTIONS {
+    for function in FUNCTIONS {
         anstream::eprintln!("starting {function} {runs} times");
         let binary = binaries.join(function);
         let polls = start::until_first_poll(&binary, runs)?;
         functions.push(Measured {
             function,
-            binary_bytes: package::size(&binary)?,
-            zip_bytes: package::zipped_size(&binary, &folder.join("packages"))?,
+            binary_bytes: size(&binary)?,
+            zip_bytes: size(&package(&binary, &folder.join("packages"), Packing::Deflated)?.path)?,
             first_poll_median_ms: start::median(&polls),
             first_poll_min_ms: polls.first().copied().unwrap_or_default(),
             first_poll_max_ms: polls.last().copied().unwrap_or_default(),
@@ -123,6 +115,13 @@ fn measure(runs: u32) -> Result<Report, WorldError> {
     let report = Report { architecture: std::env::consts::ARCH, runs, functions };
     store(&report, &places::target()?.join("measure.json"))?;
     Ok(report)
+}
+
+/// The size of a file in bytes.
+fn size(file: &Path) -> Result<u64, WorldError> {
+    std::fs::metadata(file)
+        .map(|file| file.len())
+        .map_err(|source| WorldError::failed(format!("look at {}", file.display()), source))
 }
 
 /// Written whole beside it and then put in place, so that nobody reads half of it.

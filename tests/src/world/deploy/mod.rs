@@ -5,5 +5,5 @@ mod package;
 mod stack;
 
 pub use bucket::{Bucket, create_bucket, lock_objects, upload};
-pub use package::{Package, package};
+pub use package::{Package, Packing, package};
 pub use stack::{Stack, StackFailure, StackSpec, create_stack};

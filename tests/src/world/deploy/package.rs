@@ -19,22 +19,35 @@ pub struct Package {
     pub sha256: String,
 }
 
+/// How the one file lies in the zip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// As it is: for one that travels over loopback once, packing tens of megabytes takes longer than sending them.
+    Stored,
+    /// As small as deflate makes it: what is deployed to AWS.
+    Deflated,
+}
+
 /// Zips a binary as `bootstrap` into `folder`, named after the binary. The same binary always gives the same bytes.
-pub fn package(binary: &Path, folder: &Path) -> Result<Package, WorldError> {
+pub fn package(binary: &Path, folder: &Path, packing: Packing) -> Result<Package, WorldError> {
     let name = binary.file_stem().unwrap_or(binary.as_os_str()).to_string_lossy().into_owned();
     let path = folder.join(format!("{name}.zip"));
     let doing = || format!("package {} as {}", binary.display(), path.display());
     std::fs::create_dir_all(folder).doing(doing)?;
-    zip(binary, &path).doing(doing)?;
+    zip(binary, &path, packing).doing(doing)?;
     let sha256 = digest(&path).doing(doing)?;
     Ok(Package { path, sha256 })
 }
 
-fn zip(binary: &Path, path: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn zip(binary: &Path, path: &Path, packing: Packing) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut zip = ZipWriter::new(BufWriter::new(File::create(path)?));
+    let (method, level) = match packing {
+        Packing::Stored => (CompressionMethod::Stored, None),
+        Packing::Deflated => (CompressionMethod::Deflated, Some(9)),
+    };
     let options = SimpleFileOptions::default()
-        // Stored: it travels over loopback once, and packing tens of megabytes takes longer than sending them.
-        .compression_method(CompressionMethod::Stored)
+        .compression_method(method)
+        .compression_level(level)
         .last_modified_time(DateTime::default())
         .unix_permissions(0o755);
     zip.start_file("bootstrap", options)?;
@@ -66,8 +79,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let binary = folder.path().join("health-check");
         std::fs::write(&binary, b"not really a program").unwrap();
-        let one = package(&binary, &folder.path().join("one")).unwrap();
-        let two = package(&binary, &folder.path().join("two")).unwrap();
+        let one = package(&binary, &folder.path().join("one"), Packing::Stored).unwrap();
+        let two = package(&binary, &folder.path().join("two"), Packing::Stored).unwrap();
         assert_eq!(one.sha256, two.sha256);
         assert!(one.path.ends_with("one/health-check.zip"));
 
