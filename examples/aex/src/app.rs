@@ -1,4 +1,4 @@
-//! Puts the pieces together, and takes them apart when the pen is lost.
+//! Puts the pieces together, and takes them apart when the pen is lost for good.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +21,8 @@ use crate::store::Store;
 use crate::witness::Witness;
 use crate::{fence, log};
 
+/// How often an address that is taken is tried again.
+const BIND_EVERY: Duration = Duration::from_millis(200);
 /// How long open requests may take to get their last answer, "ask again", before the process ends.
 const GOODBYE_MAX: Duration = Duration::from_millis(500);
 
@@ -38,7 +40,7 @@ pub struct Exchange {
 pub enum End {
     /// It was asked to.
     Asked,
-    /// Somebody else has the pen.
+    /// Somebody else has the pen, and this process cannot get it back.
     LostPen {
         /// The stream that noticed first.
         stream: String,
@@ -53,9 +55,9 @@ impl Exchange {
     /// Starts the gateway and every stream. From here on `/health` says how far it is.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be listened on. One that is taken is waited for.
     pub async fn start(config: &Config, store: Store, witness: Option<Witness>) -> io::Result<Exchange> {
-        let listener = TcpListener::bind(config.listen).await?;
+        let listener = bind(config.listen).await?;
         let addr = listener.local_addr()?;
         let side = Holder::from(config.side);
         log::event(
@@ -77,6 +79,7 @@ impl Exchange {
             doors.push((door, symbols.clone()));
             let sequencer = Sequencer {
                 name: name.clone(),
+                symbols: symbols.clone(),
                 side,
                 epoch: config.epoch.0,
                 store: store.clone(),
@@ -105,6 +108,24 @@ impl Exchange {
     pub async fn stop(self) {
         let _ = self.end.send(());
         let _ = self.whole.await;
+    }
+}
+
+/// Listens on `address`, as soon as it is free. The exchange of an earlier run may still have it, and ends once the newer
+/// one's seal has passed it by.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let mut said = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(err) if err.kind() == io::ErrorKind::AddrInUse => {
+                if !said {
+                    log::event("address_in_use", &json!({ "listen": address.to_string() }));
+                }
+                said = true;
+                tokio::time::sleep(BIND_EVERY).await;
+            }
+            bound => return bound,
+        }
     }
 }
 
@@ -144,14 +165,11 @@ async fn run(
     end
 }
 
-/// Waits for the first stream that loses its pen or panics. One that cannot be replayed is logged and stays stopped.
+/// Waits for the first stream that loses its pen for good or panics. One that cannot be replayed is logged and stays stopped.
 async fn first_end(streams: &mut JoinSet<Stop>) -> End {
     while let Some(stop) = streams.join_next().await {
         match stop {
-            Ok(Stop::LostPen { stream, reason, pen }) => {
-                log::event("lost_pen", &json!({ "stream": stream, "reason": reason, "pen": pen }));
-                return End::LostPen { stream, reason };
-            }
+            Ok(Stop::LostPen { stream, reason }) => return End::LostPen { stream, reason },
             Ok(Stop::Broken { stream, reason }) => {
                 log::event("stopped", &json!({ "stream": stream, "reason": reason }));
             }

@@ -40,12 +40,6 @@ pub struct StreamDoor {
     pub replica: Arc<RwLock<Replica>>,
 }
 
-impl StreamDoor {
-    fn replica(&self) -> RwLockReadGuard<'_, Replica> {
-        self.replica.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What all requests share.
 #[derive(Debug)]
 pub struct Gateway {
@@ -65,6 +59,14 @@ impl Gateway {
         };
         let why = status.reason.unwrap_or_else(|| "it has not read its log yet".into());
         Err(Refusal::Later(format!("stream {} does not serve: {why}", door.name)))
+    }
+
+    /// What the stream of `door` has stored. Whether it serves is asked with the replica in hand: a stream that loses its
+    /// pen says so before it empties its replica, and an empty one would deny orders that were acknowledged.
+    fn replica<'a>(&self, door: &'a StreamDoor) -> Result<RwLockReadGuard<'a, Replica>, Refusal> {
+        let replica = door.replica.read().unwrap_or_else(PoisonError::into_inner);
+        self.serves(door)?;
+        Ok(replica)
     }
 }
 
@@ -141,11 +143,10 @@ async fn place(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Result<Json<
     // Every stream, not only the order's own: the same id may lie in one that is still being replayed.
     gateway.streams.iter().try_for_each(|door| gateway.serves(door))?;
     let claim = gateway.ids.claim(&order.client_order_id, stream).ok_or(Refusal::Conflict)?;
-    let elsewhere = |(other, door): (usize, &StreamDoor)| {
-        other != stream && door.replica().engine().order(&order.client_order_id).is_some()
-    };
-    if gateway.streams.iter().enumerate().any(elsewhere) {
-        return Err(Refusal::Conflict);
+    for (other, door) in gateway.streams.iter().enumerate() {
+        if other != stream && gateway.replica(door)?.engine().order(&order.client_order_id).is_some() {
+            return Err(Refusal::Conflict);
+        }
     }
     let client_order_id = order.client_order_id.clone();
     let (reply, answer) = oneshot::channel();
@@ -168,12 +169,11 @@ async fn find(
     State(gateway): State<Arc<Gateway>>,
     Path(client_order_id): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
-    // "No such order" may be said only by an exchange that has read all of its log.
-    gateway.streams.iter().try_for_each(|door| gateway.serves(door))?;
+    // "No such order" may be said only by an exchange that has read all of its log: every stream is looked at.
     let mut found = None;
     let mut acceptances = 0;
     for door in &gateway.streams {
-        if let Some(known) = door.replica().engine().order(&client_order_id) {
+        if let Some(known) = gateway.replica(door)?.engine().order(&client_order_id) {
             acceptances += known.acceptances;
             found.get_or_insert_with(|| {
                 json!({
@@ -194,8 +194,7 @@ async fn book(
 ) -> Result<Json<Value>, Refusal> {
     let stream = gateway.by_symbol.get(&symbol).ok_or(Refusal::Unknown("this symbol is not listed"))?;
     let door = &gateway.streams[*stream];
-    gateway.serves(door)?;
-    let replica = door.replica();
+    let replica = gateway.replica(door)?;
     let book = replica.engine().book(&symbol).ok_or(Refusal::Unknown("this symbol has no book"))?;
     Ok(Json(json!({
         "symbol": symbol, "stream": door.name, "seq": replica.through(), "last_trade": book.last_trade(),

@@ -9,7 +9,7 @@ use aex::witness::Witness;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The pen is lost. Not 1, so that whoever started the process can tell this from a crash.
+/// The pen is lost for good. Not 1, so that whoever started the process can tell this from a crash.
 const EXIT_LOST_PEN: u8 = 3;
 /// A defect of AEX itself.
 const EXIT_DEFECT: u8 = 70;
@@ -22,7 +22,10 @@ async fn main() -> std::io::Result<ExitCode> {
     let witness = (!config.firehose.is_empty())
         .then(|| Witness::start(aws_sdk_firehose::Client::new(&sdk), config.firehose.clone()));
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut exchange = Exchange::start(&config, store, witness).await?;
+    let mut exchange = tokio::select! {
+        exchange = Exchange::start(&config, store, witness) => exchange?,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+    };
     tokio::select! {
         end = exchange.ended() => Ok(match end {
             End::Asked => ExitCode::SUCCESS,

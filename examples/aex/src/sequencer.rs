@@ -1,14 +1,18 @@
-//! The life of one stream: replay, wait for the pen, serve, lose the pen.
+//! The life of one stream: replay, wait for the pen, serve, lose the pen, and on the primary begin again.
 //!
 //! Invariant: an answer is given only after the segment that holds its entry, or a later one, was stored. Everything
 //! that is not stored lives in the matcher, and the matcher is dropped with the pen.
+//!
+//! There is one primary, and a person may give the pen back to it: it stays, forgets everything, reads the log again and
+//! waits. A recovery side was launched under one epoch, which no later `open` can name: it ends.
 
+use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use lifeboat_ledger::Holder;
-use lifeboat_ledger::writer::Writer;
+use lifeboat_ledger::writer::{NoPen, Writer};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -72,8 +76,6 @@ pub enum Stop {
         stream: String,
         /// What was found first.
         reason: String,
-        /// Who may write now, by the log.
-        pen: String,
     },
     /// The log cannot be replayed, and guessing is not an option. The process stays to say so at `/health`.
     Broken {
@@ -89,6 +91,8 @@ pub enum Stop {
 pub struct Sequencer {
     /// The stream's name.
     pub name: String,
+    /// What is traded in it.
+    pub symbols: Vec<String>,
     /// The side that this process is.
     pub side: Holder,
     /// The epoch that it was launched under, if it was told.
@@ -111,41 +115,35 @@ pub struct Sequencer {
     pub heartbeat_every: Duration,
 }
 
-/// A pen that was held, and how it was lost.
+/// A slot that was lost, or a fence, and so perhaps the pen.
 struct Lost {
     epoch: u64,
     reason: String,
+    by_writer: bool,
 }
 
 impl Sequencer {
     /// Runs the stream until it cannot go on, and says why. The status says it too by then.
     pub async fn run(mut self) -> Stop {
-        let stop = self.live().await;
+        let Err(stop) = self.live().await;
         let (Stop::LostPen { reason, .. } | Stop::Broken { reason, .. }) = &stop;
         self.report(Mode::Stopped, Some(reason.clone()));
         stop
     }
 
-    async fn live(&mut self) -> Stop {
-        let mut held = None;
-        if let Err(stop) = self.replay().await {
-            return stop;
-        }
+    async fn live(&mut self) -> Result<Infallible, Stop> {
+        self.replay(None).await?;
+        let (mut writer, mut epoch) = self.await_pen().await?;
         loop {
-            let (writer, epoch) = match self.await_pen(held.as_ref()).await {
-                Ok(pen) => pen,
-                Err(stop) => return stop,
-            };
-            match self.serve(writer, epoch).await {
-                Ok(lost) => held = Some(lost),
-                Err(stop) => return stop,
-            }
+            let lost = self.serve(writer, epoch).await?;
+            (writer, epoch) = self.settle(lost).await?;
         }
     }
 
     /// Reads the log from its beginning, many segments at once, and applies them in order.
-    async fn replay(&mut self) -> Result<(), Stop> {
-        self.report(Mode::Replaying, None);
+    /// `why` is what the status says meanwhile.
+    async fn replay(&mut self, why: Option<String>) -> Result<(), Stop> {
+        self.report(Mode::Replaying, why.clone());
         loop {
             let from = self.replica().tail().next_seq();
             let slots = until_answered(|| self.store.slots(&self.name, from)).await;
@@ -164,42 +162,101 @@ impl Sequencer {
                     bytes.ok_or_else(|| self.broken(format!("slot {slot} was listed and is gone")))?;
                 self.absorb(slot, &bytes)?;
             }
-            self.report(Mode::Replaying, None);
+            self.report(Mode::Replaying, why.clone());
         }
-        self.report(Mode::WaitingForOpen, None);
+        let waits_for = self.writer().has_pen().err().map(|no_pen| no_pen.to_string());
+        self.report(Mode::WaitingForOpen, waits_for.or(why));
         Ok(())
     }
 
     /// Follows the log until its newest counting control entry is an `open` for this side, and of its own epoch where
-    /// it has one. A pen that was held and is gone for good ends the stream.
-    async fn await_pen(&mut self, held: Option<&Lost>) -> Result<(Writer, u64), Stop> {
+    /// it has one.
+    async fn await_pen(&mut self) -> Result<(Writer, u64), Stop> {
         loop {
-            let moved = self.follow().await?;
-            let tail = self.replica().tail().clone();
-            let newest_epoch = tail.pen().newest_epoch();
-            let mut writer = Writer::new(self.store.prefix(), tail, self.side, self.epoch);
-            writer.saw_fence(*self.fence.borrow());
-            let pen = writer.has_pen();
-            if let (Some(lost), Err(no_pen)) = (held, &pen)
-                && newest_epoch > lost.epoch
-            {
-                return Err(self.lost(lost.reason.clone(), no_pen.to_string()));
-            }
-            if moved {
+            if self.follow().await? {
                 continue;
             }
-            match (pen, held) {
-                (Ok(epoch), _) => {
+            let writer = self.writer();
+            match writer.has_pen() {
+                Ok(epoch) => {
                     self.report(Mode::Serving, None);
                     return Ok((writer, epoch));
                 }
-                // Fenced, and not sealed yet: not serving any more, and not knowing yet for whom.
-                (Err(_), Some(lost)) => self.report(Mode::Stopped, Some(lost.reason.clone())),
-                (Err(no_pen), None) => self.report(Mode::WaitingForOpen, Some(no_pen.to_string())),
+                // Launched for an epoch that is over before it began: a newer run, or a hand-back, has passed it by.
+                Err(no_pen) if self.is_passed_by() => {
+                    let reason = no_pen.to_string();
+                    self.log_lost(&reason, &Err(no_pen));
+                    return Err(Stop::LostPen { stream: self.name.clone(), reason });
+                }
+                Err(no_pen) => self.report(Mode::WaitingForOpen, Some(no_pen.to_string())),
             }
             self.turn_away();
             sleep(FOLLOW_EVERY).await;
         }
+    }
+
+    /// Whether the log is beyond the one epoch under which this side could serve.
+    fn is_passed_by(&self) -> bool {
+        self.epoch.is_some_and(|own| self.replica().tail().pen().newest_epoch() > own)
+    }
+
+    /// What `lost` comes to, by the log itself. An inert control entry took a slot and not the pen: the stream goes on.
+    /// Whoever can never have the pen again ends. Whoever can forgets everything, and gives the pen that it is given.
+    async fn settle(&mut self, lost: Lost) -> Result<(Writer, u64), Stop> {
+        if lost.by_writer {
+            // Behind somebody else, who knows how far.
+            self.report(Mode::Replaying, Some(lost.reason.clone()));
+        }
+        loop {
+            let moved = self.follow().await?;
+            let taken = self.replica().tail().pen().newest_epoch() > lost.epoch;
+            // Decided where it is found: there may be hours of the other side's entries behind it.
+            if moved && !taken {
+                continue;
+            }
+            let writer = self.writer();
+            let pen = writer.has_pen();
+            if pen == Ok(lost.epoch) && !lost.by_writer {
+                return Ok((writer, lost.epoch));
+            }
+            // Two processes believe to be this side, under one epoch. This one was slower: it goes.
+            let slower_twin = pen == Ok(lost.epoch);
+            if slower_twin || (taken && !self.may_resume()) {
+                self.log_lost(&lost.reason, &pen);
+                return Err(Stop::LostPen { stream: self.name.clone(), reason: lost.reason });
+            }
+            if self.may_resume() {
+                self.log_lost(&lost.reason, &pen);
+                self.start_over(lost.reason).await?;
+                return self.await_pen().await;
+            }
+            // Fenced, and not sealed yet: not serving any more, and not knowing yet for whom.
+            self.turn_away();
+            sleep(FOLLOW_EVERY).await;
+        }
+    }
+
+    /// Whether a later `open` can name this side. A recovery side is another one at each failover; the primary stays.
+    fn may_resume(&self) -> bool {
+        self.side == Holder::Primary && self.epoch.is_none()
+    }
+
+    /// Forgets everything and reads the log again from its beginning: what was not stored is gone.
+    async fn start_over(&mut self, why: String) -> Result<(), Stop> {
+        // Said first: whoever reads the replica looks at the status while holding it, and must not believe an empty one.
+        self.report(Mode::Replaying, Some(why.clone()));
+        self.turn_away();
+        *self.replica.write().unwrap_or_else(PoisonError::into_inner) =
+            Replica::new(&self.name, &self.symbols);
+        self.replay(Some(why)).await
+    }
+
+    /// A writer at the end of what was read.
+    fn writer(&self) -> Writer {
+        let tail = self.replica().tail().clone();
+        let mut writer = Writer::new(self.store.prefix(), tail, self.side, self.epoch);
+        writer.saw_fence(*self.fence.borrow());
+        writer
     }
 
     /// Applies the next segment, if there is one; whether there was.
@@ -230,13 +287,7 @@ impl Sequencer {
                 Outcome::Refused { reason, by_writer } => {
                     let refused = json!({ "stream": self.name, "key": segment.key, "reason": reason });
                     log::event("put_refused", &refused);
-                    if by_writer {
-                        // Two processes believe to be this side. This one was slower: it goes.
-                        return Err(
-                            self.lost(reason, format!("open for the {} under epoch {epoch}", self.side))
-                        );
-                    }
-                    return Ok(Lost { epoch, reason });
+                    return Ok(Lost { epoch, reason, by_writer });
                 }
             }
             writer.stored(&segment);
@@ -288,15 +339,22 @@ impl Sequencer {
     fn fenced(&self, epoch: u64) -> Lost {
         let reason = format!("epoch {epoch} is fenced by epoch {}", *self.fence.borrow());
         log::event("fenced", &json!({ "stream": self.name, "reason": reason }));
-        Lost { epoch, reason }
+        // At once, while the requests that are under way still hold their ids: their outcome may be unknown.
+        let mode = if self.may_resume() { Mode::Replaying } else { Mode::Stopped };
+        self.report(mode, Some(reason.clone()));
+        Lost { epoch, reason, by_writer: false }
+    }
+
+    fn log_lost(&self, reason: &str, pen: &Result<u64, NoPen>) {
+        let pen = match pen {
+            Ok(epoch) => format!("open for the {} under epoch {epoch}", self.side),
+            Err(no_pen) => no_pen.to_string(),
+        };
+        log::event("lost_pen", &json!({ "stream": self.name, "reason": reason, "pen": pen }));
     }
 
     fn broken(&self, reason: String) -> Stop {
         Stop::Broken { stream: self.name.clone(), reason }
-    }
-
-    fn lost(&self, reason: String, pen: String) -> Stop {
-        Stop::LostPen { stream: self.name.clone(), reason, pen }
     }
 
     fn report(&self, mode: Mode, reason: Option<String>) {

@@ -14,7 +14,7 @@ pub enum Mode {
     Stopped,
     /// Nothing is read yet.
     Starting,
-    /// It reads the log from the beginning.
+    /// It reads the log from the beginning: at the start, and again after it lost the pen.
     Replaying,
     /// It has read the log and follows it, until an `open` gives it the pen.
     WaitingForOpen,

@@ -4,11 +4,10 @@
 mod support;
 
 use aex::app::End;
-use lifeboat_ledger::control::{Control, Open};
+use lifeboat_ledger::Holder;
 use lifeboat_ledger::writer::Writer;
-use lifeboat_ledger::{Holder, Tail};
 use serde_json::json;
-use support::{Fault, exchange, exchange_at, get, mode, order, post, serving};
+use support::{Fault, ended, exchange, exchange_at, get, mode, order, post, serving};
 
 #[tokio::test]
 async fn nothing_is_visible_before_it_is_stored() {
@@ -54,8 +53,7 @@ async fn the_same_order_again_gets_the_same_answer_and_another_under_its_id_a_co
 async fn an_id_is_one_order_across_all_streams() {
     let bucket = support::Bucket::start().await;
     bucket.open(1, Holder::Primary, "genesis");
-    let other = Control::Open(Open { epoch: 1, holder: Holder::Primary, run: "genesis".into() });
-    bucket.insert("log/ME2/00000000000000000001.ndjson", Tail::new("ME2").control_segment(&other));
+    bucket.open_in("ME2", 1, Holder::Primary, "genesis");
     let exchange = exchange_at(&bucket, "primary", "", "127.0.0.1:0", "ME1=AAPL,ME2=JPM").await;
     mode(&exchange, "serving").await;
     let mut elsewhere = order("a", "buy", 100, 5);
@@ -115,8 +113,8 @@ async fn an_unknown_outcome_is_asked_again_until_it_is_known() {
 }
 
 #[tokio::test]
-async fn a_seal_in_the_slot_ends_the_writer_and_nothing_is_acknowledged() {
-    let (bucket, mut exchange) = serving().await;
+async fn a_seal_in_the_slot_stops_the_writer_and_nothing_is_acknowledged() {
+    let (bucket, exchange) = serving().await;
     let addr = exchange.addr;
     let release = bucket.hold_puts();
     let ack = tokio::spawn(async move { post(addr, &order("late", "buy", 100, 5)).await });
@@ -127,24 +125,78 @@ async fn a_seal_in_the_slot_ends_the_writer_and_nothing_is_acknowledged() {
 
     let (status, answer) = ack.await.unwrap();
     assert_eq!(status, 503, "{answer}");
-    let End::LostPen { stream, reason } = exchange.ended().await else { panic!("still there") };
-    assert_eq!(stream, "ME1");
-    assert_eq!(reason, format!("slot {sealed} of stream ME1 holds the seal of epoch 2 by run run-x"));
+    let health = mode(&exchange, "waiting_for_open").await;
+    assert_eq!(health["reason"], "stream ME1: sealed by epoch 2, run run-x");
     assert_eq!(bucket.lines().len(), sealed, "nothing after the seal");
+    assert_eq!(post(addr, &order("late", "buy", 100, 5)).await.0, 503);
+    exchange.stop().await;
 }
 
 #[tokio::test]
-async fn a_fence_stops_the_writer_and_the_seal_ends_it() {
-    let (bucket, mut exchange) = serving().await;
-    bucket.insert("fence/00000000000000000002", b"{}".to_vec());
+async fn a_seal_ends_a_recovery_side() {
+    let bucket = support::Bucket::start().await;
+    bucket.open(2, Holder::Recovery, "run-x");
+    let mut exchange = exchange(&bucket, "recovery", "2").await;
+    mode(&exchange, "serving").await;
+    let release = bucket.hold_puts();
+    bucket.seal(3, "run-y");
+    let sealed = bucket.lines().len();
+    release.send(true).unwrap();
+    let End::LostPen { stream, reason } = ended(&mut exchange).await else { panic!("still there") };
+    assert_eq!(stream, "ME1");
+    assert_eq!(reason, format!("slot {sealed} of stream ME1 holds the seal of epoch 3 by run run-y"));
+}
+
+#[tokio::test]
+async fn a_fence_stops_a_recovery_side_and_the_seal_ends_it() {
+    let bucket = support::Bucket::start().await;
+    bucket.open(2, Holder::Recovery, "run-x");
+    let mut exchange = exchange(&bucket, "recovery", "2").await;
+    mode(&exchange, "serving").await;
+    bucket.fence(3);
     let health = mode(&exchange, "stopped").await;
-    assert_eq!(health["reason"], "epoch 1 is fenced by epoch 2");
+    assert_eq!(health["reason"], "epoch 2 is fenced by epoch 3");
     let fenced = bucket.lines().len();
     assert_eq!(post(exchange.addr, &order("a", "buy", 100, 5)).await.0, 503);
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(bucket.lines().len(), fenced, "not even a heartbeat");
+    bucket.seal(3, "run-y");
+    assert!(matches!(ended(&mut exchange).await, End::LostPen { .. }));
+}
+
+#[tokio::test]
+async fn a_recovery_side_that_is_passed_by_before_it_had_the_pen_ends() {
+    let bucket = support::Bucket::start().await;
+    bucket.open(1, Holder::Primary, "genesis");
     bucket.seal(2, "run-x");
-    assert!(matches!(exchange.ended().await, End::LostPen { .. }));
+    let mut waiting = exchange(&bucket, "recovery", "2").await;
+    let health = mode(&waiting, "waiting_for_open").await;
+    assert!(health["reason"].as_str().is_some_and(|reason| reason.contains("sealed by epoch 2")), "{health}");
+    // The next run seals: whatever comes now, epoch 2 is over, and the address is free for whoever comes after.
+    bucket.seal(3, "run-y");
+    let End::LostPen { reason, .. } = ended(&mut waiting).await else { panic!("still there") };
+    assert!(reason.contains("sealed by epoch 3"), "{reason}");
+    // And so does one that is started too late, as a restarted task would be.
+    let mut late = exchange(&bucket, "recovery", "2").await;
+    assert!(matches!(ended(&mut late).await, End::LostPen { .. }));
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_waited_for() {
+    let bucket = support::Bucket::start().await;
+    bucket.open(2, Holder::Recovery, "run-x");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let listen = address.to_string();
+    let starting = support::exchange_at(&bucket, "recovery", "2", &listen, "ME1=AAPL");
+    tokio::pin!(starting);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(500), &mut starting).await;
+    assert!(early.is_err(), "it listens where somebody else does");
+    drop(taken);
+    let exchange = starting.await;
+    assert_eq!(exchange.addr, address);
+    mode(&exchange, "serving").await;
+    exchange.stop().await;
 }
 
 #[tokio::test]
@@ -157,6 +209,7 @@ async fn an_inert_control_entry_is_chained_past() {
     .await;
     assert_eq!(status, 200);
     assert!(bucket.lines().iter().any(|line| line["control"]["seal"]["run"] == "stale"));
+    assert_eq!(bucket.replays(), 1, "and costs no replay of the whole log");
     exchange.stop().await;
 }
 
@@ -169,7 +222,7 @@ async fn the_slower_of_two_processes_of_one_side_goes() {
     let segment = twin.segment(&[json!({ "kind": "heartbeat", "at": "twin" })]).unwrap();
     assert!(bucket.insert(&segment.key, segment.bytes));
     release.send(true).unwrap();
-    let End::LostPen { reason, .. } = exchange.ended().await else { panic!("still there") };
+    let End::LostPen { reason, .. } = ended(&mut exchange).await else { panic!("still there") };
     assert!(reason.contains("another writer's entries, under epoch 1"), "{reason}");
 }
 
@@ -258,7 +311,7 @@ async fn a_log_with_a_gap_is_not_guessed_over() {
 
 #[tokio::test]
 async fn what_was_stored_and_never_answered_is_recovered_once() {
-    let (bucket, mut primary) = serving().await;
+    let (bucket, primary) = serving().await;
     let addr = primary.addr;
     // Stored, its answer lost, and every later try too: the outcome stays unknown until a fence ends the trying.
     bucket.inject([Fault::LoseAnswer]);
@@ -268,15 +321,15 @@ async fn what_was_stored_and_never_answered_is_recovered_once() {
         bucket.lines().iter().any(|line| line["client_order_id"] == "a").then_some(())
     })
     .await;
-    bucket.insert("fence/00000000000000000002", b"{}".to_vec());
+    bucket.fence(2);
     assert_eq!(in_doubt.await.unwrap().0, 503);
     bucket.seal(2, "run");
     bucket.open(2, Holder::Recovery, "run");
-    assert!(matches!(primary.ended().await, End::LostPen { .. }));
     let recovery = exchange(&bucket, "recovery", "2").await;
     mode(&recovery, "serving").await;
     let (_, again) = post(recovery.addr, &order("a", "buy", 100, 5)).await;
     assert_eq!(again["duplicate"], true);
     assert_eq!(get(recovery.addr, "/orders/a").await.1["acceptances"], 1);
     recovery.stop().await;
+    primary.stop().await;
 }

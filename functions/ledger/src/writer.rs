@@ -5,8 +5,13 @@
 //! 2. Take waiting work, make one [`Segment`], put it with `If-None-Match: *`, one put in flight a stream.
 //! 3. On 200, [`Writer::stored`]; only now may anything become visible: acknowledgements, fills, market data.
 //! 4. On 412, read the slot and ask [`Writer::slot_taken`]. Own bytes are success (an answer was lost and the put
-//!    was retried). Anything else means that the pen is lost: drop all memory and begin again at 1.
-//! 5. On 409, or without an answer, the same put again. The outcome is unknown until the slot says.
+//!    was retried). Anything else means that nothing of the segment was stored: drop what is not stored, and read on. After
+//!    an inert control entry the pen is still there; otherwise it is lost: begin again at 1.
+//! 5. On 409, or without an answer, the same put again, byte for byte. The outcome is unknown until the slot says.
+//! 6. When nothing happens, put a heartbeat: a log that stands still is what a dead writer looks like.
+//!
+//! A primary waits at 1 for as long as it takes: an `open` of a newer epoch may give the pen back. A recovery side that
+//! was outranked ends. The README of this crate is the protocol in full, for other languages too.
 //!
 //! Invariant: nothing is visible before its put, so the log up to the seal is everything that was acknowledged.
 

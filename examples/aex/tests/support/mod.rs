@@ -12,9 +12,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use aex::app::Exchange;
+use aex::app::{End, Exchange};
 use aex::config::Config;
 use aex::store::Store;
+use aex::witness::Witness;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
@@ -22,6 +23,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clap::Parser;
 use lifeboat_ledger::control::{Control, Open, Seal};
 use lifeboat_ledger::{Holder, Tail, slot};
@@ -50,7 +52,12 @@ struct Inside {
     faults: VecDeque<Fault>,
     /// While set, puts wait here.
     held: Option<tokio::sync::watch::Receiver<bool>>,
-    puts: usize,
+    /// While set, puts of orders wait here.
+    held_orders: Option<tokio::sync::watch::Receiver<bool>>,
+    /// How many puts of orders have come to wait.
+    waiting_orders: usize,
+    /// How often each object was read.
+    reads: BTreeMap<String, usize>,
 }
 
 /// The bucket.
@@ -75,21 +82,21 @@ impl Bucket {
     }
 
     pub fn store(&self) -> Store {
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .endpoint_url(format!("http://{}", self.addr))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "test", "test", None, None, "test",
-            )))
-            .retry_config(RetryConfig::disabled())
-            .build();
-        Store::new(&config, BUCKET, "log/")
+        Store::new(&sdk_config(self.addr), BUCKET, "log/")
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.addr)
     }
 
     /// The next puts of orders misbehave. Heartbeats go through.
     pub fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         self.inside().faults.extend(faults);
+    }
+
+    /// The next puts behave again.
+    pub fn mend(&self) {
+        self.inside().faults.clear();
     }
 
     /// Makes every put wait until the sender says `true`.
@@ -99,8 +106,27 @@ impl Bucket {
         release
     }
 
-    pub fn puts(&self) -> usize {
-        self.inside().puts
+    /// Makes every put of an order wait until the sender says `true`. Heartbeats go through.
+    pub fn hold_orders(&self) -> tokio::sync::watch::Sender<bool> {
+        let (release, held) = tokio::sync::watch::channel(false);
+        let mut inside = self.inside();
+        (inside.held_orders, inside.waiting_orders) = (Some(held), 0);
+        release
+    }
+
+    /// Whether a put of an order waits, or has waited since [`Bucket::hold_orders`].
+    pub fn order_waits(&self) -> bool {
+        self.inside().waiting_orders > 0
+    }
+
+    /// How often the object that begins the stream was read: once a replay.
+    pub fn replays(&self) -> usize {
+        self.reads(1)
+    }
+
+    /// How often the object in this slot was read.
+    pub fn reads(&self, first_seq: u64) -> usize {
+        self.inside().reads.get(&slot::key("log/", STREAM, first_seq)).copied().unwrap_or(0)
     }
 
     pub fn insert(&self, key: &str, bytes: Vec<u8>) -> bool {
@@ -114,33 +140,41 @@ impl Bucket {
 
     /// The whole log of the stream, verified.
     pub fn tail(&self) -> Tail {
-        let mut tail = Tail::new(STREAM);
-        for (_, bytes) in self.segments() {
+        self.tail_of(STREAM)
+    }
+
+    pub fn tail_of(&self, stream: &str) -> Tail {
+        let mut tail = Tail::new(stream);
+        for (_, bytes) in self.segments(stream) {
             tail.absorb_segment(tail.next_seq(), &bytes).unwrap();
         }
         tail
     }
 
-    pub fn segments(&self) -> Vec<(u64, Vec<u8>)> {
+    fn segments(&self, stream: &str) -> Vec<(u64, Vec<u8>)> {
         let inside = self.inside();
         let segments = inside.objects.iter().filter_map(|(key, bytes)| {
-            let (stream, seq) = slot::parse("log/", key)?;
-            (stream == STREAM).then(|| (seq, bytes.clone()))
+            let (of, seq) = slot::parse("log/", key)?;
+            (of == stream).then(|| (seq, bytes.clone()))
         });
         segments.collect()
     }
 
     pub fn lines(&self) -> Vec<Value> {
-        let bytes: Vec<u8> = self.segments().into_iter().flat_map(|(_, bytes)| bytes).collect();
-        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+        let bytes: Vec<u8> = self.segments(STREAM).into_iter().flat_map(|(_, bytes)| bytes).collect();
+        lines(&bytes)
+    }
+
+    /// How many orders of this id the log of the stream has.
+    pub fn orders(&self, id: &str) -> usize {
+        self.lines().iter().filter(|line| line["client_order_id"] == id).count()
     }
 
     /// Puts a control entry into the next free slot, as the orchestrator does.
-    pub fn control(&self, control: &Control) {
+    pub fn control(&self, stream: &str, control: &Control) {
         loop {
-            let tail = self.tail();
-            let key = slot::key("log/", STREAM, tail.next_seq());
+            let tail = self.tail_of(stream);
+            let key = slot::key("log/", stream, tail.next_seq());
             if self.insert(&key, tail.control_segment(control)) {
                 return;
             }
@@ -148,12 +182,77 @@ impl Bucket {
     }
 
     pub fn open(&self, epoch: u64, holder: Holder, run: &str) {
-        self.control(&Control::Open(Open { epoch, holder, run: run.into() }));
+        self.open_in(STREAM, epoch, holder, run);
+    }
+
+    pub fn open_in(&self, stream: &str, epoch: u64, holder: Holder, run: &str) {
+        self.control(stream, &Control::Open(Open { epoch, holder, run: run.into() }));
     }
 
     pub fn seal(&self, epoch: u64, run: &str) {
-        self.control(&Control::Seal(Seal { epoch, run: run.into() }));
+        self.seal_in(STREAM, epoch, run);
     }
+
+    pub fn seal_in(&self, stream: &str, epoch: u64, run: &str) {
+        self.control(stream, &Control::Seal(Seal { epoch, run: run.into() }));
+    }
+
+    /// Puts the object that a run puts before it seals.
+    pub fn fence(&self, epoch: u64) {
+        assert!(self.insert(&slot::fence_key(epoch), b"{}".to_vec()));
+    }
+}
+
+/// A delivery stream that takes every record and keeps it. Nothing is delivered anywhere, and nothing comes twice.
+#[derive(Clone, Debug)]
+pub struct Firehose {
+    taken: Arc<Mutex<Vec<u8>>>,
+    addr: SocketAddr,
+}
+
+impl Firehose {
+    pub async fn start() -> Firehose {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let router = Router::new().fallback(take).with_state(Arc::clone(&taken));
+        tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        Firehose { taken, addr }
+    }
+
+    /// All that was sent, line by line.
+    pub fn lines(&self) -> Vec<Value> {
+        lines(&self.taken.lock().unwrap())
+    }
+}
+
+async fn take(State(taken): State<Arc<Mutex<Vec<u8>>>>, body: Bytes) -> Response {
+    let call: Value = serde_json::from_slice(&body).unwrap();
+    let records = call["Records"].as_array().unwrap();
+    for record in records {
+        let data = BASE64_STANDARD.decode(record["Data"].as_str().unwrap()).unwrap();
+        taken.lock().unwrap().extend(data);
+    }
+    let answers = vec![json!({ "RecordId": "1" }); records.len()];
+    axum::Json(json!({ "FailedPutCount": 0, "RequestResponses": answers })).into_response()
+}
+
+fn lines(bytes: &[u8]) -> Vec<Value> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+/// The configuration of an SDK client that asks `addr` and nobody else.
+fn sdk_config(addr: SocketAddr) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(format!("http://{addr}"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "test", "test", None, None, "test",
+        )))
+        .retry_config(RetryConfig::disabled())
+        .build()
 }
 
 async fn serve(
@@ -169,24 +268,31 @@ async fn serve(
         Method::GET if key.is_empty() => {
             list(&inside.lock().unwrap().objects, uri.query().unwrap_or_default())
         }
-        Method::GET => match inside.lock().unwrap().objects.get(&key) {
-            Some(bytes) => bytes.clone().into_response(),
-            None => error(StatusCode::NOT_FOUND, "NoSuchKey"),
-        },
+        Method::GET => {
+            let mut inside = inside.lock().unwrap();
+            let Some(bytes) = inside.objects.get(&key).cloned() else {
+                return error(StatusCode::NOT_FOUND, "NoSuchKey");
+            };
+            *inside.reads.entry(key).or_default() += 1;
+            bytes.into_response()
+        }
         Method::PUT => put(&inside, key, &headers, body).await,
         _ => error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
     }
 }
 
 async fn put(inside: &Mutex<Inside>, key: String, headers: &HeaderMap, body: Bytes) -> Response {
-    let held = inside.lock().unwrap().held.clone();
+    let has_order = body.windows(ORDER.len()).any(|part| part == ORDER);
+    let held = {
+        let mut inside = inside.lock().unwrap();
+        inside.waiting_orders += usize::from(has_order);
+        inside.held_orders.clone().filter(|_| has_order).or_else(|| inside.held.clone())
+    };
     if let Some(mut held) = held {
         let _ = held.wait_for(|released| *released).await;
     }
     let mut inside = inside.lock().unwrap();
-    inside.puts += 1;
     assert_eq!(headers.get("if-none-match").unwrap(), "*", "a put without its condition");
-    let has_order = body.windows(ORDER.len()).any(|part| part == ORDER);
     let fault = if has_order { inside.faults.pop_front() } else { None };
     match fault {
         Some(Fault::Conflict) => return error(StatusCode::CONFLICT, "ConditionalRequestConflict"),
@@ -225,10 +331,27 @@ pub async fn exchange(bucket: &Bucket, side: &str, epoch: &str) -> Exchange {
 }
 
 pub async fn exchange_at(bucket: &Bucket, side: &str, epoch: &str, listen: &str, streams: &str) -> Exchange {
-    let mut args = vec!["aex", "--log-bucket", BUCKET, "--log-region", "eu-central-1"];
+    start(bucket, &args(side, epoch, listen, streams), None).await
+}
+
+/// A primary that sends the second copy to `witness`.
+pub async fn witnessed(bucket: &Bucket, witness: &Firehose) -> Exchange {
+    let client = aws_sdk_firehose::Client::new(&sdk_config(witness.addr));
+    let witness = Witness::start(client, "aex".into());
+    start(bucket, &args("primary", "", "127.0.0.1:0", "ME1=AAPL+MSFT"), Some(witness)).await
+}
+
+async fn start(bucket: &Bucket, args: &[&str], witness: Option<Witness>) -> Exchange {
+    let config = Config::try_parse_from([&["aex"], args].concat()).unwrap();
+    Exchange::start(&config, bucket.store(), witness).await.unwrap()
+}
+
+/// The command line of a side.
+pub fn args<'a>(side: &'a str, epoch: &'a str, listen: &'a str, streams: &'a str) -> Vec<&'a str> {
+    let mut args = vec!["--log-bucket", BUCKET, "--log-region", "eu-central-1"];
     args.extend(["--side", side, "--epoch", epoch, "--listen", listen, "--streams", streams]);
     args.extend(["--commit-ms", "5", "--heartbeat-ms", "50"]);
-    Exchange::start(&Config::try_parse_from(args).unwrap(), bucket.store(), None).await.unwrap()
+    args
 }
 
 /// An exchange that serves, on a bucket of its own.
@@ -251,6 +374,11 @@ pub async fn mode(exchange: &Exchange, mode: &str) -> Value {
         (body["mode"] == mode).then_some(body)
     })
     .await
+}
+
+/// Waits until the exchange has ended by itself.
+pub async fn ended(exchange: &mut Exchange) -> End {
+    tokio::time::timeout(DEADLINE, exchange.ended()).await.expect("it did not end")
 }
 
 /// Looks again until there is something, or fails the test.
