@@ -1,10 +1,17 @@
 //! What can be typed.
 
+mod examples;
+
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
+use examples::{
+    ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES,
+    STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
+};
 
 /// Brings a system back in another AWS Region, and proves that nothing acknowledged was lost.
 #[derive(Debug, Parser)]
@@ -34,6 +41,20 @@ pub(crate) enum Command {
     /// Begin a ledger: claim epoch 1 and open every stream of the plan for the primary. Safe to run again.
     #[command(after_help = concat_help(INIT_EXAMPLES))]
     Init(InitArgs),
+    /// Where a plan stands: who holds the epoch and the pen, whether an alarm would start a run, what the last runs came to.
+    #[command(after_help = concat_help(STATUS_EXAMPLES))]
+    Status(StatusArgs),
+    /// Give the pen back to the primary, under a new epoch: after a run that halted, or by hand after a failover.
+    #[command(after_help = concat_help(HANDBACK_EXAMPLES))]
+    Handback(HandbackArgs),
+    /// Say that the automatic failovers so far are known, so that the next alarm may start a run.
+    #[command(after_help = concat_help(ACKNOWLEDGE_EXAMPLES))]
+    Acknowledge(AcknowledgeArgs),
+    /// Begin or end maintenance: while it is on, no run of the plan is admitted.
+    Maintenance {
+        #[command(subcommand)]
+        command: MaintenanceCommand,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,6 +97,119 @@ pub(crate) struct InitArgs {
     pub(crate) aws: AwsArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum MaintenanceCommand {
+    /// From now on no run is admitted, neither an alarm's nor a person's. A run under way goes on.
+    #[command(after_help = concat_help(MAINTENANCE_EXAMPLES))]
+    Begin(MaintenanceArgs),
+    /// From now on runs are admitted again.
+    #[command(after_help = concat_help(MAINTENANCE_EXAMPLES))]
+    End(MaintenanceArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MaintenanceArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) word: WordArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcknowledgeArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) word: WordArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HandbackArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) word: WordArgs,
+    /// The run that holds the newest epoch has no manifest, and you know that it is over.
+    ///
+    /// Say this only after `aws stepfunctions stop-execution`, or when `aws stepfunctions describe-execution` says
+    /// anything but RUNNING. What such a run may still do carries its own epoch, and counts for nothing once a newer
+    /// one has opened the streams.
+    #[arg(long)]
+    pub(crate) run_is_over: bool,
+    /// Take the pen from the recovery side where it holds it.
+    ///
+    /// The recovery exchange stops at its next put. What it has acknowledged stays in the ledger, and the primary
+    /// replays it. For a run that opened the recovery side but did not get it to serve, or for going back by hand after
+    /// a failover. The stacks of the recovery side are left alone.
+    #[arg(long)]
+    pub(crate) take_from_recovery: bool,
+    /// Leave the DNS records as they are, and make no call to Route 53.
+    ///
+    /// The records' fence then stays that of the last flip: a batch of a stopped run that arrives late could still move
+    /// them.
+    #[arg(long)]
+    pub(crate) keep_records: bool,
+    /// Do it without asking. Needed where there is no terminal to ask on.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    /// The ARN of the state machine: whether the run that holds the newest epoch is still going on is then asked of
+    /// Step Functions. Without it, a run that has no manifest is taken to be going on.
+    #[arg(long, value_name = "ARN", env = "LIFEBOAT_STATE_MACHINE", value_parser = state_machine)]
+    pub(crate) state_machine: Option<String>,
+    /// How many runs to tell of, the newest first.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) runs: u16,
+    /// Prove the whole ledger, every entry of every stream, and say who holds the pen by its control entries.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// For monitoring: exit with 3 where an alarm would not be admitted now; with --verify, with 1 or 2 where the ledger
+    /// is broken or could not be proven.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// An uploaded plan.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The name of the plan, as it is uploaded.
+    #[arg(long = "plan", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) control: ControlArgs,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvidenceArgs {
+    /// The evidence bucket, which the foundation stack made (its output `EvidenceBucketName`).
+    #[arg(long = "evidence-bucket", value_name = "BUCKET", env = "LIFEBOAT_EVIDENCE_BUCKET")]
+    pub(crate) evidence_bucket: String,
+}
+
+/// A person's word, which is kept for ever.
+#[derive(Debug, Args)]
+pub(crate) struct WordArgs {
+    /// Why, for those who read it later.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
+    /// Who says so [default: your login name].
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) by: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ControlArgs {
     /// The control bucket, which the foundation stack made (its output `ControlBucketName`).
@@ -88,7 +222,8 @@ pub(crate) struct ControlArgs {
 /// `AWS_ENDPOINT_URL`.
 #[derive(Debug, Args)]
 pub(crate) struct AwsArgs {
-    /// The Region to call [default: the plan's recovery Region, where Lifeboat keeps everything].
+    /// The Region to call: the plan's recovery Region, where Lifeboat keeps everything [default: as the plan's file says;
+    /// without a file, as the AWS command line has it].
     #[arg(long)]
     pub(crate) region: Option<String>,
     /// The profile to use, from the AWS configuration files.
@@ -96,32 +231,13 @@ pub(crate) struct AwsArgs {
     pub(crate) profile: Option<String>,
 }
 
-const TOP_EXAMPLES: &str = "\
-Examples:
-  lifeboat plan check infra/plans/example.yaml
-  lifeboat plan upload infra/plans/example.yaml --control-bucket aex-control
-  lifeboat init infra/plans/example.yaml --control-bucket aex-control";
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  lifeboat plan check infra/plans/example.yaml
-  lifeboat plan check --json infra/plans/example.yaml | jq '.problems[] | \"\\(.file):\\(.line) \\(.message)\"'";
-
-const UPLOAD_EXAMPLES: &str = "\
-Examples:
-  lifeboat plan upload infra/plans/example.yaml --control-bucket aex-control
-  LIFEBOAT_CONTROL_BUCKET=aex-control lifeboat plan upload infra/plans/example.yaml --profile drill --json
-
-Templates are stored by their content, so uploading twice changes nothing; the plan becomes a new version of
-plan/<name>.json, which the next run uses.";
-
-const INIT_EXAMPLES: &str = "\
-Examples:
-  lifeboat init infra/plans/example.yaml --control-bucket aex-control
-  lifeboat init --plan aex --control-bucket aex-control --region eu-central-1
-
-Before this nobody may write to the ledger; afterwards the primary may. Run again, it opens what the plan has got
-since and leaves the rest alone, until a failover: then a new stream is for a person to decide about.";
+fn state_machine(arn: &str) -> Result<String, &'static str> {
+    if arn.contains(":stateMachine:") {
+        Ok(arn.to_owned())
+    } else {
+        Err("not arn:aws:states:<Region>:<account>:stateMachine:<name>")
+    }
+}
 
 fn concat_help(examples: &str) -> String {
     format!("{examples}\n\n{}", Exit::HELP)

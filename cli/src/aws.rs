@@ -74,6 +74,16 @@ pub(crate) fn s3(config: &SdkConfig) -> Client {
     Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build())
 }
 
+/// A client for Route 53.
+pub(crate) fn route53(config: &SdkConfig) -> aws_sdk_route53::Client {
+    aws_sdk_route53::Client::new(config)
+}
+
+/// The state machine's executions.
+pub(crate) fn executions(config: &SdkConfig) -> run_control::Executions {
+    run_control::Executions { sfn: aws_sdk_sfn::Client::new(config) }
+}
+
 /// Whether a conditional put lost to what is there already.
 pub(crate) fn exists_already<E>(error: &SdkError<E, HttpResponse>) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == 412)

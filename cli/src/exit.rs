@@ -4,12 +4,19 @@
 use std::process::ExitCode;
 
 /// How a command ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Exit {
     /// Done, or done already.
+    #[default]
     Done = 0,
-    /// A person has to decide, and what is said (`Halted`, as a run has it).
+    /// The ledger has a gap, a fork or a bad hash (`Broken`, as a run has it).
+    Broken = 1,
+    /// The ledger could not be proven (`Unproven`).
+    Unproven = 2,
+    /// A person has to decide, and what is said (`Halted`).
     Halted = 3,
+    /// Somebody newer acts (`Superseded`).
+    Superseded = 4,
     /// The command line is wrong.
     Usage = 64,
     /// The plan or a template is wrong.
@@ -29,7 +36,10 @@ impl Exit {
     pub(crate) const HELP: &str = "\
 Exit codes:
   0   done, or done already
+  1   the ledger is broken; what and where is told, and nothing was changed
+  2   the ledger could not be proven; why is told, and nothing was changed
   3   a person has to decide; nothing was changed that the message does not name
+  4   somebody newer acts; nothing was changed that the message does not name
   64  the command line is wrong
   65  the plan or a template is wrong; each problem is told with file and line
   66  a file or an object cannot be read

@@ -5,26 +5,19 @@ use ledger_verify::open_stream;
 use lifeboat_ledger::control::Open;
 use lifeboat_ledger::{Control, Holder, Tail};
 use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
-use lifeboat_rules::{ErrorName, Plan, StepError, epoch};
-use lifeboat_runtime::{Context, Log, Store};
+use lifeboat_rules::epoch::{self, Cause, Claim};
+use lifeboat_rules::{ErrorName, Plan, StepError};
+use lifeboat_runtime::{Log, Store};
 use run_control::{claim_epoch, newest_epoch};
-use serde::Serialize;
 use serde_json::json;
 
 use crate::args::InitArgs;
 use crate::aws;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Report;
+use crate::output::{Report, State};
 use crate::source;
-
-/// What became of the epoch, or of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Done,
-    DoneAlready,
-}
+use crate::uploaded::{plan_key, uploaded};
 
 pub(crate) async fn run(args: &InitArgs) -> Result<Report, Failure> {
     let control = &args.control.bucket;
@@ -85,26 +78,8 @@ fn report(plan: &Plan, claimed: State, streams: &[(&str, State)], warnings: Vec<
                 .map(|(stream, state)| json!({ "stream": stream, "open": state }))
                 .collect::<Vec<_>>(),
         }),
+        ..Report::default()
     }
-}
-
-fn plan_key(name: &str) -> String {
-    format!("plan/{name}.json")
-}
-
-/// The plan as the Lambdas have it.
-async fn uploaded(store: &Store, control: &str, name: &str) -> Result<Plan, Failure> {
-    let key = plan_key(name);
-    let what = || format!("could not read the plan s3://{control}/{key}");
-    let bytes = store.get(control, &key, None).await.map_err(|error| aws::step_failure(what(), &error))?;
-    let Some(bytes) = bytes else {
-        return Err(Failure::new(
-            Exit::NoInput,
-            format!("there is no plan s3://{control}/{key}"),
-            "store it with `lifeboat plan upload FILE`, or check --plan and --control-bucket",
-        ));
-    };
-    Context::read_plan(&bytes).map_err(|error| aws::step_failure(what(), &error))
 }
 
 /// What to say where the file is not what the Lambdas will read.
@@ -136,9 +111,13 @@ async fn claim(store: &Store, control: &str, plan: &str) -> Result<u64, Failure>
         _ => aws::step_failure(what(), &error),
     };
     let newest = newest_epoch(store, control, plan).await.map_err(failed)?;
-    claim_epoch(store, control, plan, GENESIS_EPOCH, GENESIS, lifeboat_runtime::now())
-        .await
-        .map_err(failed)?;
+    let claim = Claim {
+        epoch: GENESIS_EPOCH,
+        run: GENESIS.to_owned(),
+        at: lifeboat_runtime::now(),
+        cause: Cause::Genesis,
+    };
+    claim_epoch(store, control, plan, &claim).await.map_err(failed)?;
     Ok(newest)
 }
 

@@ -1,19 +1,26 @@
-//! The `lifeboat` command: what a person does with a plan before the day.
+//! The `lifeboat` command: what a person does with a plan before the day, and what a person has to say on it.
 //!
 //! One file a command; `args` says what can be typed, `failure` and `exit` what can go wrong, `output` how it is
 //! told. The commands decide nothing: the plan's rules are `lifeboat_rules::plan`'s, and what changes the ledger
 //! or the epochs is the Lambdas' own code.
 
+mod acknowledge;
 mod args;
 mod aws;
 pub mod document;
 mod exit;
 mod failure;
+mod handback;
 mod init;
+mod maintenance;
 mod output;
+mod person;
 mod plan_check;
 mod plan_upload;
+mod progress;
 mod source;
+mod status;
+mod uploaded;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, PlanCommand};
+use args::{Cli, Command, MaintenanceCommand, PlanCommand};
 pub use exit::Exit;
 use failure::Failure;
 use output::{Output, Report};
@@ -51,5 +58,14 @@ fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Plan { command: PlanCommand::Check(args) } => plan_check::run(&args),
         Command::Plan { command: PlanCommand::Upload(args) } => aws::block_on(plan_upload::run(&args)),
         Command::Init(args) => aws::block_on(init::run(&args)),
+        Command::Status(args) => aws::block_on(status::run(&args)),
+        Command::Handback(args) => aws::block_on(handback::run(&args)),
+        Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
+        Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {
+            aws::block_on(maintenance::begin(&args))
+        }
+        Command::Maintenance { command: MaintenanceCommand::End(args) } => {
+            aws::block_on(maintenance::end(&args))
+        }
     }
 }

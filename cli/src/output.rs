@@ -5,6 +5,10 @@ use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use clap::error::ErrorKind;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -16,16 +20,50 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// What a command did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Report {
     /// The first line for a person.
     pub(crate) headline: String,
     /// Names and values, one a line.
     pub(crate) details: Vec<(&'static str, String)>,
+    /// Tables, each under its title.
+    pub(crate) tables: Vec<(&'static str, Table)>,
     /// What a person should know besides.
     pub(crate) warnings: Vec<String>,
     /// The same for a machine: an object.
     pub(crate) json: Value,
+    /// How the command ends.
+    pub(crate) exit: Exit,
+}
+
+/// What became of one thing that a command was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Done,
+    DoneAlready,
+}
+
+/// A moment for a person: UTC, to the second.
+pub(crate) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// One line of what somebody wrote: a table keeps its rows, and a terminal gets no control characters.
+pub(crate) fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().filter(|character| !character.is_control()).collect()
+}
+
+/// A table for a person: columns with a heading, and no lines drawn.
+pub(crate) fn table<const N: usize>(
+    heading: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(heading);
+    table.add_rows(rows);
+    table
 }
 
 /// Where a command tells what it did.
@@ -42,23 +80,34 @@ impl Output {
     pub(crate) fn report(&self, report: &Report) -> Exit {
         if self.json {
             let mut object = report.json.clone();
-            object["ok"] = Value::Bool(true);
+            object["ok"] = Value::Bool(report.exit == Exit::Done);
             if !report.warnings.is_empty() {
                 object["warnings"] = json!(report.warnings);
             }
             print(&format!("{object}\n"));
-            return Exit::Done;
+            return report.exit;
         }
-        let mut text = format!("{GOOD}{}{GOOD:#}\n", report.headline);
+        let style = if report.exit == Exit::Done { GOOD } else { BAD };
+        let mut text = format!("{style}{}{style:#}\n", report.headline);
         let width = report.details.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         for (name, value) in &report.details {
-            let _ = writeln!(text, "  {DIM}{name:width$}{DIM:#}  {value}");
+            let _ = writeln!(text, "  {DIM}{name:width$}{DIM:#}  {}", one_line(value));
+        }
+        for (title, table) in &report.tables {
+            let _ = writeln!(text, "\n{BOLD}{title}{BOLD:#}");
+            if table.is_empty() {
+                let _ = writeln!(text, "  none");
+                continue;
+            }
+            for line in table.lines() {
+                let _ = writeln!(text, " {}", line.trim_end());
+            }
         }
         for warning in &report.warnings {
             let _ = writeln!(text, "{BOLD}note:{BOLD:#} {warning}");
         }
         print(&text);
-        Exit::Done
+        report.exit
     }
 
     /// Tells a failure.

@@ -28,5 +28,6 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Report, Failure> {
             "templates": templates.keys().collect::<Vec<_>>(),
             "problems": [],
         }),
+        ..Report::default()
     })
 }

@@ -49,6 +49,7 @@ pub(crate) async fn run(args: &UploadArgs) -> Result<Report, Failure> {
             "digest": digest,
             "templates": templates.keys().collect::<Vec<_>>(),
         }),
+        ..Report::default()
     })
 }
 

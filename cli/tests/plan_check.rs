@@ -120,7 +120,7 @@ fn each_class_of_mistake_has_its_field_and_line() {
         ("primary: eu-west-1", "primary: us-east-1", "plan.yaml:3 regions.primary"),
         ("recovery: eu-central-1", "recovery: eu-west-1", "plan.yaml:3 regions.recovery"),
         ("rto_seconds: 7200", "rto_seconds: 2h", "plan.yaml:4 objectives.rto_seconds"),
-        ("primary: http://10.0.0.10", "primary: 10.0.0.10", "plan.yaml:6 probe.primary"),
+        ("primary: [http://10.0.0.10", "primary: [10.0.0.10", "plan.yaml:6 probe.primary[0]"),
         ("timeout_seconds: 2", "timeout_seconds: 0", "plan.yaml:8 probe.timeout_seconds"),
         ("  log_still_seconds: 5\n", "", "plan.yaml:5 probe.log_still_seconds"),
         ("name: cluster", "name: the cluster", "plan.yaml:13 stacks[0].name"),

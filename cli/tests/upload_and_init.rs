@@ -164,7 +164,8 @@ fn init_leaves_to_a_person_what_is_not_a_beginning() {
     let folder = Folder::new();
 
     let s3 = S3::start();
-    s3.put(EPOCH_1, br#"{"epoch":1,"run":"somebody","at":"2026-11-23T12:00:00Z"}"#);
+    let claim = br#"{"epoch":1,"run":"somebody","at":"2026-11-23T12:00:00Z","cause":"operator"}"#;
+    s3.put(EPOCH_1, claim);
     let held = run(&folder, &s3, &INIT);
     assert_eq!(held.code, 3, "{held:?}");
     assert!(held.err.contains("epoch 1 is held by run somebody"), "{held:?}");

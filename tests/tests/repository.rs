@@ -225,3 +225,48 @@ impl Graph {
         self.depends.get(name).into_iter().flatten().map(|(dependency, _)| dependency.as_str()).collect()
     }
 }
+
+/// The page of guarantees names what shows each promise; a test that was renamed or removed must not leave a promise behind.
+#[test]
+fn what_shows_a_promise_is_there() {
+    let page =
+        std::fs::read_to_string(places::repository().join("functions/GUARANTEES.md")).expect("the page");
+    assert_eq!(missing(&page), Vec::<String>::new());
+    let promises = page.split("## Not promised").next().expect("the first part");
+    for promise in promises.split("\n**").skip(1) {
+        let (title, rest) = promise.split_once("**").expect("a title between stars");
+        let shown = rest.lines().filter(|line| line.starts_with("Shown by") || line.starts_with('|'));
+        assert!(shown.flat_map(quoted).any(|name| is_reference(name)), "{title} is shown by nothing");
+    }
+    // The same look at a page that promises too much.
+    let spoilt =
+        page.replace("scenario:alarm-flaps", "scenario:alarm-sings").replace("outage.rs", "outrage.rs");
+    assert_eq!(missing(&spoilt), ["functions/rules/src/outrage.rs", "scenario:alarm-sings"]);
+}
+
+fn missing(page: &str) -> Vec<String> {
+    let root = places::repository();
+    let there = |name: &str| match name.strip_prefix("scenario:") {
+        Some(scenario) => root.join("tests/scenarios").join(scenario).join("transcript.txt").is_file(),
+        None => root.join(name).is_file(),
+    };
+    let mut missing: Vec<String> = page
+        .lines()
+        .flat_map(quoted)
+        .filter(|name| is_reference(name) && !there(name))
+        .map(str::to_owned)
+        .collect();
+    missing.sort();
+    missing.dedup();
+    missing
+}
+
+/// What stands between back-ticks.
+fn quoted(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+fn is_reference(name: &str) -> bool {
+    name.strip_prefix("scenario:").is_some_and(|name| !name.is_empty())
+        || (name.contains('/') && (name.ends_with(".rs") || name.ends_with(".md")))
+}

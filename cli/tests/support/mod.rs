@@ -2,11 +2,15 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod http;
+pub mod route53;
 pub mod s3;
+pub mod world;
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,7 +22,7 @@ name: aex
 regions: { primary: eu-west-1, recovery: eu-central-1 }
 objectives: { rto_seconds: 7200 }
 probe:
-  primary: http://10.0.0.10:8080/health
+  primary: [http://10.0.0.10:8080/health]
   recovery: http://10.1.0.10:8080/health
   timeout_seconds: 2
   attempts: 3
@@ -109,7 +113,21 @@ impl Folder {
 
     pub fn lifeboat_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
-        command.args(arguments).current_dir(self.folder.path());
+        command.args(arguments);
+        self.run(command, environment, "")
+    }
+
+    /// The command on a terminal, which Python's own library makes: every machine that runs this project's tests has it.
+    pub fn on_a_terminal(&self, arguments: &[&str], environment: &[(&str, &str)], typed: &str) -> Run {
+        const SPAWN: &str =
+            "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let mut command = Command::new("python3");
+        command.args(["-c", SPAWN, env!("CARGO_BIN_EXE_lifeboat")]).args(arguments);
+        self.run(command, environment, typed)
+    }
+
+    fn run(&self, mut command: Command, environment: &[(&str, &str)], typed: &str) -> Run {
+        command.current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") || name.to_string_lossy().starts_with("LIFEBOAT_") {
                 command.env_remove(name);
@@ -118,7 +136,11 @@ impl Folder {
         command.env("AWS_CONFIG_FILE", "none").env("AWS_SHARED_CREDENTIALS_FILE", "none");
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command.envs(environment.iter().copied());
-        let output = command.output().expect("the command runs");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command runs");
+        // A command that asks for nothing may end before it is written to.
+        let _ = child.stdin.take().expect("it is piped").write_all(typed.as_bytes());
+        let output = child.wait_with_output().expect("the command ends");
         Run {
             code: output.status.code().expect("no signal"),
             out: String::from_utf8(output.stdout).expect("UTF-8"),

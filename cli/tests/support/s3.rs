@@ -1,24 +1,54 @@
-//! As much of S3 as the commands use, on a port of its own: conditional puts, gets, listings. It keeps to the wire
-//! form of AWS, so that the SDK's own reading of answers is tested too.
+//! As much of S3 as the commands use, on a port of its own: conditional puts, gets, listings in pages. It keeps to the
+//! wire form of AWS, so that the SDK's own reading of answers is tested too. What it does not prove: that the bucket
+//! policies let these calls through, and what S3 does when two puts of one key are truly under way at once.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::thread;
+
+use super::http::{self, Answer, Request, error};
+
+/// Objects of one page, as AWS has it.
+const PAGE: usize = 1_000;
+/// When an object was stored, unless a test says otherwise: five seconds before every answer's date.
+const STORED_AT: &str = "2026-11-23T11:59:55.000Z";
 
 #[derive(Default)]
 struct State {
-    objects: BTreeMap<String, Vec<u8>>,
+    objects: BTreeMap<String, Object>,
     puts: Vec<String>,
     versioned: bool,
     /// Status and code of every answer, once set.
     refusal: Option<(u16, &'static str)>,
+    trouble: Option<Trouble>,
     /// Regions that requests were signed for.
     regions: Vec<String>,
 }
 
-/// A running S3. It ends with the process: nothing of it outlives the test binary.
+struct Object {
+    body: Vec<u8>,
+    stored_at: String,
+    hidden: bool,
+}
+
+/// What goes wrong with the calls on one object.
+#[derive(Clone, Copy)]
+enum Kind {
+    PutRefused,
+    /// Each put takes effect, and its answer is an error.
+    AnswerLost,
+    GetRefused,
+}
+
+struct Trouble {
+    kind: Kind,
+    /// A part of the path.
+    at: String,
+    status: u16,
+    /// How many calls are still to suffer.
+    times: usize,
+}
+
+/// A running S3.
 pub struct S3 {
     pub endpoint: String,
     state: Arc<Mutex<State>>,
@@ -26,16 +56,10 @@ pub struct S3 {
 
 impl S3 {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::new(Mutex::new(State { versioned: true, ..State::default() }));
         let shared = Arc::clone(&state);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                thread::spawn(move || serve(stream, &state));
-            }
-        });
+        let endpoint =
+            http::serve(move |request| answer(request, &mut shared.lock().expect("no panic in the server")));
         Self { endpoint, state }
     }
 
@@ -57,17 +81,57 @@ impl S3 {
         self.lock().refusal = Some((status, code));
     }
 
+    /// From now on no put of a path that contains `at` takes effect.
+    pub fn refuse_puts_of(&self, at: &str, status: u16) {
+        self.trouble(Kind::PutRefused, at, status, usize::MAX);
+    }
+
+    /// The next put of a path that contains `at` takes effect, and its answer is an error.
+    pub fn lose_answer_of(&self, at: &str) {
+        self.trouble(Kind::AnswerLost, at, 500, 1);
+    }
+
+    /// From now on no object whose path contains `at` can be read.
+    pub fn refuse_gets_of(&self, at: &str, status: u16) {
+        self.trouble(Kind::GetRefused, at, status, usize::MAX);
+    }
+
+    /// Whether the trouble that was set has been met as often as it was to be.
+    pub fn has_suffered(&self) -> bool {
+        self.lock().trouble.as_ref().is_some_and(|trouble| trouble.times == 0)
+    }
+
+    pub fn mend(&self) {
+        self.lock().trouble = None;
+    }
+
+    fn trouble(&self, kind: Kind, at: &str, status: u16, times: usize) {
+        self.lock().trouble = Some(Trouble { kind, at: at.to_owned(), status, times });
+    }
+
     /// `<bucket>/<key>` of all objects.
     pub fn keys(&self) -> Vec<String> {
         self.lock().objects.keys().cloned().collect()
     }
 
     pub fn object(&self, path: &str) -> Vec<u8> {
-        self.lock().objects.get(path).unwrap_or_else(|| panic!("no object {path}")).clone()
+        let state = self.lock();
+        state.objects.get(path).unwrap_or_else(|| panic!("no object {path}")).body.clone()
     }
 
     pub fn put(&self, path: &str, body: &[u8]) {
-        self.lock().objects.insert(path.to_owned(), body.to_vec());
+        self.put_at(path, body, STORED_AT);
+    }
+
+    pub fn put_at(&self, path: &str, body: &[u8], stored_at: &str) {
+        let object = Object { body: body.to_vec(), stored_at: stored_at.to_owned(), hidden: false };
+        self.lock().objects.insert(path.to_owned(), object);
+    }
+
+    /// Puts what no listing shows: somebody else's object of the moment between the command's look and its act.
+    pub fn put_unlisted(&self, path: &str, body: &[u8]) {
+        self.put(path, body);
+        self.lock().objects.get_mut(path).expect("just put").hidden = true;
     }
 
     /// The paths of all puts that stored something, in their order.
@@ -87,76 +151,20 @@ impl S3 {
     }
 }
 
-struct Request {
-    method: String,
-    path: String,
-    query: String,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
-
-fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    if stream.read_line(&mut line).ok()? == 0 {
-        return None;
-    }
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let mut body = Vec::new();
-    if let Some(length) = headers.get("content-length") {
-        body = vec![0; length.parse().ok()?];
-        if headers.contains_key("expect") {
-            stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+impl State {
+    /// Whether this call suffers `kind` of trouble now, and with which status.
+    fn suffers(&mut self, kind: Kind, path: &str) -> Option<u16> {
+        let trouble = self.trouble.as_mut()?;
+        let same = std::mem::discriminant(&trouble.kind) == std::mem::discriminant(&kind);
+        if !same || !path.contains(&trouble.at) || trouble.times == 0 {
+            return None;
         }
-        stream.read_exact(&mut body).ok()?;
-    }
-    if headers.get("content-encoding").is_some_and(|encoding| encoding.contains("aws-chunked")) {
-        body = unchunk(&body)?;
-    }
-    let path = path.trim_start_matches('/').to_owned();
-    Some(Request { method, path, query: query.to_owned(), headers, body })
-}
-
-/// AWS's own chunks: a size in hexadecimal, perhaps a signature, the bytes; trailers after the last.
-fn unchunk(body: &[u8]) -> Option<Vec<u8>> {
-    let (mut rest, mut bytes) = (body, Vec::new());
-    loop {
-        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
-        let size = std::str::from_utf8(&rest[..end]).ok()?.split(';').next()?.trim().to_owned();
-        let size = usize::from_str_radix(&size, 16).ok()?;
-        if size == 0 {
-            return Some(bytes);
-        }
-        bytes.extend_from_slice(rest.get(end + 2..end + 2 + size)?);
-        rest = rest.get(end + 4 + size..)?;
+        trouble.times -= 1;
+        Some(trouble.status)
     }
 }
 
-fn serve(stream: TcpStream, state: &Mutex<State>) {
-    let mut stream = BufReader::new(stream);
-    while let Some(request) = read(&mut stream) {
-        let (status, headers, body) = answer(&request, &mut state.lock().expect("no panic in the server"));
-        let head = format!(
-            "HTTP/1.1 {status} X\r\ndate: Mon, 23 Nov 2026 12:00:00 GMT\r\ncontent-length: {}\r\n{headers}\r\n",
-            body.len()
-        );
-        let sent =
-            stream.get_mut().write_all(head.as_bytes()).and_then(|()| stream.get_mut().write_all(&body));
-        if sent.is_err() {
-            return;
-        }
-    }
-}
-
-fn answer(request: &Request, state: &mut State) -> (u16, String, Vec<u8>) {
+fn answer(request: &Request, state: &mut State) -> Answer {
     // Credential=<key>/<date>/<Region>/s3/aws4_request
     let region = request.headers.get("authorization").and_then(|value| value.split('/').nth(2));
     state.regions.push(region.unwrap_or("unsigned").to_owned());
@@ -164,48 +172,74 @@ fn answer(request: &Request, state: &mut State) -> (u16, String, Vec<u8>) {
         return error(status, code);
     }
     match request.method.as_str() {
-        "PUT" => {
-            if request.headers.contains_key("if-none-match") && state.objects.contains_key(&request.path) {
-                return error(412, "PreconditionFailed");
-            }
-            state.objects.insert(request.path.clone(), request.body.clone());
-            state.puts.push(request.path.clone());
-            let version = if state.versioned { format!("v{}", state.puts.len()) } else { "null".to_owned() };
-            (200, format!("etag: \"x\"\r\nx-amz-version-id: {version}\r\n"), Vec::new())
-        }
+        "PUT" => put(request, state),
         "GET" if request.query.contains("list-type=2") => list(request, state),
-        "GET" => match state.objects.get(&request.path) {
-            Some(body) => (200, "etag: \"x\"\r\nx-amz-version-id: v1\r\n".to_owned(), body.clone()),
-            None => error(404, "NoSuchKey"),
-        },
+        "GET" => {
+            if let Some(status) = state.suffers(Kind::GetRefused, &request.path) {
+                return error(status, "Trouble");
+            }
+            match state.objects.get(&request.path) {
+                Some(Object { body, .. }) => {
+                    (200, "etag: \"x\"\r\nx-amz-version-id: v1\r\n".to_owned(), body.clone())
+                }
+                None => error(404, "NoSuchKey"),
+            }
+        }
         _ => error(405, "MethodNotAllowed"),
     }
 }
 
-fn list(request: &Request, state: &State) -> (u16, String, Vec<u8>) {
-    let parameter = |name: &str| {
-        request
-            .query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(found, _)| *found == name)
-            .map(|(_, value)| value.replace("%2F", "/"))
-            .unwrap_or_default()
-    };
-    let bucket = request.path.trim_end_matches('/');
-    let (prefix, after) = (parameter("prefix"), parameter("start-after"));
-    let mut xml = String::from("<ListBucketResult><IsTruncated>false</IsTruncated>");
-    let keys = state.objects.keys().filter_map(|path| path.strip_prefix(bucket)?.strip_prefix('/'));
-    for key in keys.filter(|key| key.starts_with(&prefix) && **key > *after) {
-        xml.push_str(&format!(
-            "<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-11-23T12:00:00.000Z</LastModified></Contents>"
-        ));
+fn put(request: &Request, state: &mut State) -> Answer {
+    if let Some(status) = state.suffers(Kind::PutRefused, &request.path) {
+        return error(status, "Trouble");
     }
-    xml.push_str("</ListBucketResult>");
-    (200, "content-type: application/xml\r\n".to_owned(), xml.into_bytes())
+    if request.headers.contains_key("if-none-match") && state.objects.contains_key(&request.path) {
+        return error(412, "PreconditionFailed");
+    }
+    let object = Object { body: request.body.clone(), stored_at: STORED_AT.to_owned(), hidden: false };
+    state.objects.insert(request.path.clone(), object);
+    state.puts.push(request.path.clone());
+    if let Some(status) = state.suffers(Kind::AnswerLost, &request.path) {
+        return error(status, "InternalError");
+    }
+    let version = if state.versioned { format!("v{}", state.puts.len()) } else { "null".to_owned() };
+    (200, format!("etag: \"x\"\r\nx-amz-version-id: {version}\r\n"), Vec::new())
 }
 
-fn error(status: u16, code: &str) -> (u16, String, Vec<u8>) {
-    let xml = format!("<Error><Code>{code}</Code><Message>{code} it is</Message></Error>");
-    (status, "content-type: application/xml\r\n".to_owned(), xml.into_bytes())
+fn list(request: &Request, state: &State) -> Answer {
+    let parameter = |name: &str| request.parameter(name).unwrap_or_default();
+    let bucket = format!("{}/", request.path.trim_end_matches('/'));
+    let (prefix, delimiter) = (parameter("prefix"), parameter("delimiter"));
+    let after = parameter("start-after").max(parameter("continuation-token"));
+    let mut xml = String::new();
+    let mut common = BTreeSet::new();
+    let (mut count, mut last, mut more) = (0, String::new(), false);
+    for (path, object) in state.objects.range(format!("{bucket}{prefix}")..) {
+        let Some(key) = path.strip_prefix(&bucket).filter(|key| key.starts_with(&prefix)) else { break };
+        if key <= after.as_str() || object.hidden {
+            continue;
+        }
+        if let Some((folder, _)) = key[prefix.len()..].split_once('/').filter(|_| delimiter == "/") {
+            common.insert(format!("{prefix}{folder}/"));
+            continue;
+        }
+        if count == PAGE {
+            more = true;
+            break;
+        }
+        count += 1;
+        last = key.to_owned();
+        xml.push_str(&format!(
+            "<Contents><Key>{key}</Key><Size>{}</Size><LastModified>{}</LastModified></Contents>",
+            object.body.len(),
+            object.stored_at
+        ));
+    }
+    for prefix in common {
+        xml.push_str(&format!("<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>"));
+    }
+    let next =
+        if more { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };
+    let xml = format!("<ListBucketResult><IsTruncated>{more}</IsTruncated>{next}{xml}</ListBucketResult>");
+    (200, "content-type: application/xml\r\n".to_owned(), xml.into_bytes())
 }

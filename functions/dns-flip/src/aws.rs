@@ -5,6 +5,7 @@ use aws_sdk_route53::types::{
     Change as ApiChange, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
 };
 use lifeboat_rules::dns::{Change, Found, RecordSet, fence_record, spell, wanted};
+use lifeboat_rules::plan::Side;
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::aws_error;
 
@@ -25,9 +26,9 @@ pub struct Rejected(pub String);
 impl Zone {
     /// Everything in the zone under the names of the plan and of its fence.
     pub async fn read(&self, plan: &Plan) -> Result<Vec<Found>, StepError> {
-        // Of the fence, name and type are the same for every epoch.
-        let mut concerned = wanted(plan);
-        concerned.push(fence_record(plan, 0));
+        // Names and types are the same for either side and every epoch.
+        let mut concerned = wanted(plan, Side::Recovery);
+        concerned.push(fence_record(plan, Side::Recovery, 0));
         let what = || format!("list the records of {}", plan.dns.zone_id);
         let mut found = Vec::new();
         let mut from: Option<(String, Option<RrType>, Option<String>)> = None;

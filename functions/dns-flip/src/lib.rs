@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_rules::dns::{Change, Flip, Found, decide, wanted};
+use lifeboat_rules::plan::Side;
 use lifeboat_rules::{ErrorName, Plan, Request, StepError};
 use lifeboat_runtime::Context;
 use serde::{Deserialize, Serialize};
@@ -63,24 +64,40 @@ pub async fn handle(
     request: Request<Action>,
 ) -> Result<Answer, StepError> {
     let run = request.run()?;
-    let epoch = run.claimed_epoch()?;
     let plan = context.plan(&run.plan).await?;
     match &request.action {
-        Action::Flip {} => flip(zone, &plan, epoch).await,
+        Action::Flip {} => {
+            let epoch = context.acting_epoch(&plan.name, run).await?;
+            let Moved { before, changes } = move_records(zone, &plan, Side::Recovery, epoch).await?;
+            Ok(Answer::Flipped { before, changes })
+        }
         Action::ConfirmFlip {} => confirm(asker, &plan, now).await,
     }
 }
 
-async fn flip(zone: &Zone, plan: &Plan, epoch: u64) -> Result<Answer, StepError> {
+/// What moving the records has changed.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// What the zone held before, as far as it concerns the plan.
+    pub before: Vec<Found>,
+    /// What was changed; empty where an earlier attempt had done it.
+    pub changes: Vec<Change>,
+}
+
+/// Moves every record of the plan to `side` in one batch, under the fence of `epoch`.
+///
+/// # Errors
+/// `Fenced` where a newer epoch has moved them; `Transient`, `PlanInvalid`, `Defect`.
+pub async fn move_records(zone: &Zone, plan: &Plan, side: Side, epoch: u64) -> Result<Moved, StepError> {
     let mut first_seen = None;
     let mut last_rejection = String::new();
     for _ in 0..BATCH_TRIES_MAX {
         let found = zone.read(plan).await?;
         let before = first_seen.get_or_insert_with(|| found.clone());
-        match decide(plan, epoch, &found)? {
-            Flip::Done => return Ok(Answer::Flipped { before: before.clone(), changes: vec![] }),
+        match decide(plan, side, epoch, &found)? {
+            Flip::Done => return Ok(Moved { before: before.clone(), changes: vec![] }),
             Flip::Batch(changes) => match zone.change(plan, epoch, &changes).await? {
-                Ok(()) => return Ok(Answer::Flipped { before: before.clone(), changes }),
+                Ok(()) => return Ok(Moved { before: before.clone(), changes }),
                 // Somebody was faster, or this very batch was applied and its answer was lost: a fresh read tells.
                 Err(Rejected(why)) => last_rejection = why,
             },
@@ -97,7 +114,7 @@ async fn flip(zone: &Zone, plan: &Plan, epoch: u64) -> Result<Answer, StepError>
 
 async fn confirm(asker: &Asker, plan: &Plan, now: fn() -> Timestamp) -> Result<Answer, StepError> {
     let until = Instant::now() + Duration::from_secs(WAIT_SECONDS);
-    let mut pending = wanted(plan);
+    let mut pending = wanted(plan, Side::Recovery);
     let mut receipts = Vec::new();
     loop {
         let mut stale = Vec::new();

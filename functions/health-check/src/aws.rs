@@ -1,7 +1,7 @@
 //! The calls to CloudWatch.
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use aws_sdk_cloudwatch::types::{AlarmType, Dimension, MetricDatum, StandardUnit};
 use lifeboat_rules::outage::AlarmReading;
 use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::aws_error;
@@ -11,24 +11,34 @@ use lifeboat_runtime::aws_error;
 pub struct Alarm {
     /// CloudWatch in the recovery Region.
     pub cloudwatch: Client,
-    /// The alarm's name.
+    /// The name of the alarm behind the plan.
     pub name: String,
     /// The metric's namespace.
     pub namespace: String,
 }
 
 impl Alarm {
-    /// Reads the alarm's state again.
+    /// Reads the state of the alarm `name` again, be it a metric's or a composite one.
     ///
     /// # Errors
     /// `Transient` where CloudWatch did not answer just now.
-    pub async fn read(&self) -> Result<AlarmReading, StepError> {
-        let answer = self.cloudwatch.describe_alarms().alarm_names(&self.name).send().await;
-        alarm_reading(
-            answer
-                .map_err(|err| aws_error(format!("describe the alarm {}", self.name), err))
-                .map(|found| Some(found.metric_alarms().first()?.state_value()?.as_str().to_owned())),
-        )
+    pub async fn read(&self, name: &str) -> Result<AlarmReading, StepError> {
+        let answer = self
+            .cloudwatch
+            .describe_alarms()
+            .alarm_names(name)
+            // Left out, only metric alarms are looked at.
+            .alarm_types(AlarmType::MetricAlarm)
+            .alarm_types(AlarmType::CompositeAlarm)
+            .send()
+            .await;
+        alarm_reading(answer.map_err(|err| aws_error(format!("describe the alarm {name}"), err)).map(
+            |found| {
+                let metric = found.metric_alarms().first().and_then(|alarm| alarm.state_value());
+                let composite = || found.composite_alarms().first().and_then(|alarm| alarm.state_value());
+                Some(metric.or_else(composite)?.as_str().to_owned())
+            },
+        ))
     }
 
     /// Writes one high-resolution point of the metric: 1 for down, 0 for not down.

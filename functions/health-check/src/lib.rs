@@ -82,9 +82,12 @@ pub async fn handle(
     let plan = context.plan(&run.plan).await?;
     match &request.action {
         Action::ConfirmOutage {} => {
-            let alarm = (run.trigger.kind == TriggerKind::Alarm).then_some(alarm);
+            // The alarm that started the run, which may be one that the owner composed of several.
+            let named = run.trigger.alarm.as_deref().unwrap_or(&alarm.name);
+            let alarm = (run.trigger.kind == TriggerKind::Alarm).then_some((alarm, named));
             let observations = observe::outage(&context.store, http, &plan, alarm, now).await?;
-            let (verdict, reason) = outage::judge(&plan.probe, plan.probe.attempts, &observations);
+            let (verdict, reason) =
+                outage::judge(&plan.probe, plan.probe.consecutive_failures(), &observations);
             Ok(Answer::Outage { verdict, reason, in_time: now() < run.deadline, observations })
         }
         Action::ConfirmRecovered { sealed } => {

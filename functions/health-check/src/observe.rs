@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use jiff::Timestamp;
-use lifeboat_rules::outage::{LogHead, LogReading, Observations, Probe, moved, still_seconds};
+use lifeboat_rules::outage::{LogHead, LogReading, Observations, Probe, Round, moved, still_seconds};
 use lifeboat_rules::recovered::Health;
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Log, Store};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::aws::Alarm;
@@ -15,8 +16,8 @@ use crate::aws::Alarm;
 /// The largest health document that is read, in bytes.
 const HEALTH_BYTES_MAX: usize = 65_536;
 
-/// Observes the primary for the plan's confirmation window: the log, then the probes, then the log again once it could
-/// have been still for the plan's time.
+/// Observes the primary for the plan's confirmation window: the log, then the rounds of probes, then the log again once it
+/// could have been still for the plan's time; and `alarm` by its name, where one started the run.
 ///
 /// # Errors
 /// `Transient` where AWS did not answer just now: another attempt may see what this one could not. What a repetition does
@@ -25,46 +26,63 @@ pub async fn outage(
     store: &Store,
     http: &reqwest::Client,
     plan: &Plan,
-    alarm: Option<&Alarm>,
+    alarm: Option<(&Alarm, &str)>,
     now: fn() -> Timestamp,
 ) -> Result<Observations, StepError> {
     let log_before = log(store, plan).await?;
-    let mut probes = Vec::new();
+    let mut rounds = Vec::new();
     let start = Instant::now();
     for attempt in 0..plan.probe.attempts {
         let due = start + Duration::from_secs(u64::from(attempt) * u64::from(plan.probe.interval_seconds));
         tokio::time::sleep_until(due).await;
-        probes.push(probe(http, plan, now()).await);
+        rounds.push(round(http, plan, now()).await);
     }
     let mut log_after = log(store, plan).await?;
-    let none_serves = probes.iter().all(|probe| !probe.serving);
+    let last_failed = rounds.last().is_some_and(|round| round.failed(&plan.probe));
     if let LogReading::Heads(heads) = &log_after {
         let short = i64::from(plan.probe.log_still_seconds) - still_seconds(heads);
         // Wait out the rest of the plan's time only where it could make a difference. The store's clock counts whole
         // seconds, hence one more.
         let stands = matches!(&log_before, LogReading::Heads(before) if !moved(before, heads));
-        if none_serves && stands && short > 0 {
+        if last_failed && stands && short > 0 {
             tokio::time::sleep(Duration::from_secs(short.unsigned_abs() + 1)).await;
             log_after = log(store, plan).await?;
         }
     }
     let alarm = match alarm {
-        Some(alarm) => Some(alarm.read().await?),
+        Some((alarms, name)) => Some(alarms.read(name).await?),
         None => None,
     };
-    Ok(Observations { probes, log_before, log_after, alarm })
+    Ok(Observations { rounds, log_before, log_after, alarm })
 }
 
-/// One probe of the primary.
-pub async fn probe(http: &reqwest::Client, plan: &Plan, at: Timestamp) -> Probe {
+/// One round: every target of the primary, at the same time.
+pub async fn round(http: &reqwest::Client, plan: &Plan, at: Timestamp) -> Round {
     let timeout = Duration::from_secs(u64::from(plan.probe.timeout_seconds));
-    match http.get(&plan.probe.primary).timeout(timeout).send().await {
-        Ok(answer) => Probe {
-            at,
-            serving: answer.status().is_success(),
-            what: format!("HTTP {}", answer.status().as_u16()),
-        },
-        Err(err) => Probe { at, serving: false, what: innermost(&err) },
+    let answers = join_all(plan.probe.primary.iter().map(async |target| {
+        let (serving, what) = match target.strip_prefix("tcp://") {
+            Some(address) => connect(address, timeout).await,
+            None => ask(http, target, timeout).await,
+        };
+        Probe { target: target.clone(), serving, what }
+    }));
+    Round { at, answers: answers.await }
+}
+
+/// Whether a health endpoint says that it serves.
+async fn ask(http: &reqwest::Client, url: &str, timeout: Duration) -> (bool, String) {
+    match http.get(url).timeout(timeout).send().await {
+        Ok(answer) => (answer.status().is_success(), format!("HTTP {}", answer.status().as_u16())),
+        Err(err) => (false, innermost(&err)),
+    }
+}
+
+/// Whether a connection is accepted. It is closed again at once; nothing is sent.
+async fn connect(address: &str, timeout: Duration) -> (bool, String) {
+    match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => (true, "connected".into()),
+        Ok(Err(err)) => (false, err.to_string()),
+        Err(_) => (false, format!("no connection within {} s", timeout.as_secs())),
     }
 }
 

@@ -68,12 +68,15 @@ pub async fn probe_on_schedule(
     for round in 0..rounds {
         tokio::time::sleep_until(start + Duration::from_secs(u64::from(round * interval_seconds))).await;
         let log_before = reading(&context.store, &plan).await;
-        let probes = vec![observe::probe(http, &plan, now()).await];
-        // One look, one probe: how many it takes to believe it is the alarm's business. While the primary answers,
+        let rounds = vec![observe::round(http, &plan, now()).await];
+        // One look, one round: how many it takes to believe it is the alarm's business. While the primary answers,
         // reading the log once suffices.
-        let log_after =
-            if probes[0].serving { log_before.clone() } else { reading(&context.store, &plan).await };
-        let observations = Observations { probes, log_before, log_after, alarm: None };
+        let log_after = if !rounds[0].failed(&plan.probe) {
+            log_before.clone()
+        } else {
+            reading(&context.store, &plan).await
+        };
+        let observations = Observations { rounds, log_before, log_after, alarm: None };
         let (verdict, reason) = outage::judge(&plan.probe, 1, &observations);
         tracing::info!(?verdict, reason, "probed the primary");
         // Blind is not well: no point is written, and the alarm on missing points calls a person.

@@ -66,6 +66,12 @@ impl Append<'_> {
     }
 }
 
+/// A newer epoch stands in the stream.
+pub(crate) fn taken_over(tail: &Tail) -> StepError {
+    let newest = tail.pen().newest_epoch();
+    StepError::fenced(format!("stream {}: epoch {newest} has taken it over", tail.stream()))
+}
+
 fn outranked(tail: &Tail, control: &Control) -> Option<StepError> {
     let newest = tail.pen().newest_epoch();
     (newest > control.epoch() || (newest == control.epoch() && matches!(control, Control::Seal(_)))).then(

@@ -1,11 +1,20 @@
 //! The calls: reading on in a stream, and the fence object.
 
-use lifeboat_ledger::{Control, Finding, Tail, slot};
-use lifeboat_rules::StepError;
-use lifeboat_rules::plan::Ledger;
-use lifeboat_runtime::{Log, Put, Store};
+use std::time::Duration;
 
-/// Reads everything behind `tail`, slot by slot. Returns the sequence at which `awaited` stands, where it does.
+use lifeboat_ledger::{Control, Finding, StreamProof, Tail, slot};
+use lifeboat_rules::plan::Ledger;
+use lifeboat_rules::{ErrorName, StepError};
+use lifeboat_runtime::{Log, Put, Store};
+use tokio::time::Instant;
+
+/// How long a stream is followed before the whole step is tried again, in seconds: well below the function's own timeout, and
+/// far more than it takes to read what was written since the history was proven.
+const FOLLOW_SECONDS_MAX: u64 = 120;
+
+/// Reads what stands behind `tail`, slot by slot: to the end, or to `awaited`, or to the first control entry that is newer.
+/// Behind those two somebody may be writing as fast as this can read. Returns the sequence at which `awaited` stands, where
+/// it does.
 ///
 /// The inner error is a finding against the chain.
 pub async fn read_on(
@@ -13,8 +22,17 @@ pub async fn read_on(
     tail: &mut Tail,
     awaited: &Control,
 ) -> Result<Result<Option<u64>, Finding>, StepError> {
-    let mut at = None;
-    loop {
+    let until = Instant::now() + Duration::from_secs(FOLLOW_SECONDS_MAX);
+    while tail.pen().newest_epoch() <= awaited.epoch() {
+        if Instant::now() >= until {
+            return Err(StepError::new(
+                ErrorName::Transient,
+                format!(
+                    "stream {}: written to for {FOLLOW_SECONDS_MAX} s as fast as it is read",
+                    tail.stream()
+                ),
+            ));
+        }
         let seq = tail.next_seq();
         let key = log.key(tail.stream(), seq);
         let mut segment = log.segment(&key).await?;
@@ -28,21 +46,47 @@ pub async fn read_on(
                         return Ok(Err(Finding::broken(tail.stream(), Some(seq), what)));
                     }
                 }
-                _ => return Ok(Ok(at)),
+                _ => return Ok(Ok(None)),
             }
         }
-        let bytes = segment.unwrap_or_default();
-        match absorb(tail, seq, &bytes, awaited) {
-            Ok(found) => at = at.or(found),
+        match absorb(tail, seq, &segment.unwrap_or_default(), awaited) {
+            Ok(None) => {}
+            Ok(found) => return Ok(Ok(found)),
             Err(finding) => return Ok(Err(finding)),
         }
     }
+    Ok(Ok(None))
 }
 
 /// Verifies one segment as the next, and says whether `awaited` is in it.
 pub fn absorb(tail: &mut Tail, seq: u64, bytes: &[u8], awaited: &Control) -> Result<Option<u64>, Finding> {
     let entries = tail.absorb_segment(seq, bytes)?;
     Ok(entries.iter().find(|(entry, _)| entry.control.as_ref() == Some(awaited)).map(|(entry, _)| entry.seq))
+}
+
+/// Says which stream has an object younger than `still_seconds` by the store's clock; `None` where all have been still.
+///
+/// # Errors
+/// `Transient` where the store does not say how late it is; as [`lifeboat_runtime::aws_error`].
+pub async fn advancing(
+    log: &Log<'_>,
+    streams: &[StreamProof],
+    still_seconds: u32,
+) -> Result<Option<String>, StepError> {
+    for StreamProof { stream, .. } in streams {
+        let Some(head) = log.head(stream).await? else { continue };
+        let read_at = head.read_at.ok_or_else(|| {
+            StepError::new(ErrorName::Transient, "the store's answer carries no date".to_owned())
+        })?;
+        let age = read_at.duration_since(head.stored_at).as_secs();
+        if age < i64::from(still_seconds) {
+            return Ok(Some(format!(
+                "stream {stream} was written to {age} s ago, at slot {}; it must stand still for {still_seconds} s",
+                head.slot
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// Puts the object that makes a fast writer stop by itself.

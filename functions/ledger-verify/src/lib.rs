@@ -54,6 +54,11 @@ pub enum Answer {
         /// Where.
         streams: Vec<Sealed>,
     },
+    /// Of `Seal`: the log still advances, so somebody acknowledges. Nothing was put.
+    Advancing {
+        /// What was seen.
+        reason: String,
+    },
     /// Of `Seal` and `Open`: a stream changed under the step, after others had been done. Nothing is taken back.
     HalfDone {
         /// What stands against the next stream.
@@ -61,7 +66,7 @@ pub enum Answer {
         /// The streams that were done, with their sequence.
         streams: Vec<Sealed>,
     },
-    /// The recovery side has the pen.
+    /// The side that was meant has the pen: the recovery side, or by [`hand_back`] the primary.
     Opened {
         /// The streams, with the sequence of their open.
         streams: Vec<Sealed>,
@@ -122,13 +127,42 @@ pub async fn handle(context: &Context, request: Request<Action>) -> Result<Answe
     let run = request.run()?;
     let plan = context.plan(&run.plan).await?;
     match &request.action {
-        Action::VerifyHistory {} => verify::history(&context.store, &plan).await,
-        Action::Seal { history } => seal(&context.store, &plan, run.claimed_epoch()?, &run.id, history).await,
-        Action::VerifyTail { history } => {
-            verify::tail(&context.store, &plan, run.claimed_epoch()?, &run.id, history).await
+        Action::VerifyHistory {} => verify_history(&context.store, &plan).await,
+        Action::Seal { history } => {
+            let epoch = context.acting_epoch(&plan.name, run).await?;
+            seal(&context.store, &plan, epoch, &run.id, history).await
         }
-        Action::Open { sealed } => open(&context.store, &plan, run.claimed_epoch()?, &run.id, sealed).await,
+        Action::VerifyTail { history } => {
+            let epoch = context.acting_epoch(&plan.name, run).await?;
+            verify::tail(&context.store, &plan, epoch, &run.id, history).await
+        }
+        Action::Open { sealed } => {
+            let epoch = context.acting_epoch(&plan.name, run).await?;
+            open(&context.store, &plan, Holder::Recovery, epoch, &run.id, sealed).await
+        }
     }
+}
+
+/// Proves every stream of the plan and of the listing, from its first entry to its end.
+///
+/// # Errors
+/// `Transient`, `Defect`.
+pub async fn verify_history(store: &Store, plan: &Plan) -> Result<Answer, StepError> {
+    verify::history(store, plan).await
+}
+
+/// Gives the pen back to the primary under `epoch`, on a person's word, in every stream as `history` has proved it.
+///
+/// # Errors
+/// `Fenced` where a newer epoch has sealed or opened; `Transient`, `InputInvalid`, `Defect`.
+pub async fn hand_back(
+    store: &Store,
+    plan: &Plan,
+    epoch: u64,
+    run: &str,
+    history: &[StreamProof],
+) -> Result<Answer, StepError> {
+    open(store, plan, Holder::Primary, epoch, run, history).await
 }
 
 async fn seal(
@@ -144,14 +178,25 @@ async fn seal(
     // an earlier attempt of this step has put its fence, or a seal: then it cannot.
     let mut sealed = Vec::new();
     for proof in history {
-        match aws::read_on(&log, &mut Tail::resume(proof), &control).await? {
+        let mut tail = Tail::resume(proof);
+        match aws::read_on(&log, &mut tail, &control).await? {
             Ok(Some(seq)) => sealed.push(Sealed { stream: proof.stream.clone(), seq }),
+            Ok(None) if tail.pen().newest_epoch() > epoch => {
+                return Err(append::taken_over(&tail));
+            }
             Ok(None) => {}
             Err(finding) if sealed.is_empty() && !aws::has_fence(store, &plan.ledger, epoch).await? => {
                 return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
             }
             Err(finding) => return Ok(Answer::half_done("sealed", sealed, history.len(), &finding)),
         }
+    }
+    // The last look, in the same breath as the fence: the primary may have come back since it was confirmed to be down.
+    if sealed.is_empty()
+        && !aws::has_fence(store, &plan.ledger, epoch).await?
+        && let Some(reason) = aws::advancing(&log, history, plan.probe.log_still_seconds).await?
+    {
+        return Ok(Answer::Advancing { reason });
     }
     aws::put_fence(store, &plan.ledger, epoch, run).await?;
     Ok(match append_to_all(store, plan, history, &control).await? {
@@ -163,11 +208,12 @@ async fn seal(
 async fn open(
     store: &Store,
     plan: &Plan,
+    holder: Holder,
     epoch: u64,
     run: &str,
     sealed: &[StreamProof],
 ) -> Result<Answer, StepError> {
-    let control = Control::Open(Open { epoch, holder: Holder::Recovery, run: run.to_owned() });
+    let control = Control::Open(Open { epoch, holder, run: run.to_owned() });
     Ok(match append_to_all(store, plan, sealed, &control).await? {
         (streams, None) => Answer::Opened { streams },
         (streams, Some(finding)) => Answer::half_done("open", streams, sealed.len(), &finding),

@@ -6,6 +6,7 @@ use lifeboat_ledger::{Control, Finding, Fold, PenState, Run, StreamProof, Tail, 
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Log, Store};
 
+use crate::append::taken_over;
 use crate::{Answer, aws};
 
 /// Objects in flight at once; each is one commit of a writer, so memory stays small.
@@ -74,11 +75,7 @@ pub async fn tail(
             }
         };
         if tail.pen().newest_epoch() > epoch {
-            let newest = tail.pen().newest_epoch();
-            return Err(StepError::fenced(format!(
-                "stream {}: epoch {newest} has taken it over",
-                tail.stream()
-            )));
+            return Err(taken_over(&tail));
         }
         if at.is_none() || *tail.pen().state() != sealed {
             findings.push(Finding::unproven(tail.stream(), None, "it is not sealed by this run"));

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::plan::Record;
+use crate::plan::{Record, Side};
 use crate::{Plan, StepError};
 
 /// The fence's time to live, in seconds: nothing but Lifeboat reads it.
@@ -109,27 +109,27 @@ pub enum Flip {
     Batch(Vec<Change>),
 }
 
-/// The fence's record set for `epoch`.
-pub fn fence_record(plan: &Plan, epoch: u64) -> RecordSet {
-    let fence = Fence { epoch, digest: digest(&wanted(plan)) };
+/// The fence's record set for `epoch`, which moves the records to `side`.
+pub fn fence_record(plan: &Plan, side: Side, epoch: u64) -> RecordSet {
+    let fence = Fence { epoch, digest: digest(&wanted(plan, side)) };
     RecordSet::new(&plan.epoch_record(), "TXT", FENCE_TTL_SECONDS, [fence.to_txt()])
 }
 
-/// The records as they are to be when the recovery side serves.
-pub fn wanted(plan: &Plan) -> Vec<RecordSet> {
-    plan.dns.records.iter().map(|record| of_plan(record, &record.recovery)).collect()
+/// The records as they are to be when `side` serves.
+pub fn wanted(plan: &Plan, side: Side) -> Vec<RecordSet> {
+    let of_plan = |record: &Record| {
+        let values = record.values(side).iter().cloned();
+        RecordSet::new(&record.name, &record.kind.to_string(), record.ttl, values)
+    };
+    plan.dns.records.iter().map(of_plan).collect()
 }
 
-fn of_plan(record: &Record, values: &[String]) -> RecordSet {
-    RecordSet::new(&record.name, &record.kind.to_string(), record.ttl, values.iter().cloned())
-}
-
-/// Decides from a fresh read of the zone (`found`: everything under the names of the plan and of the fence).
+/// Decides how the records come to `side`, from a fresh read of the zone (`found`: everything under the names of the plan and of the fence).
 ///
 /// # Errors
 /// `Fenced` where a newer epoch has flipped; `PlanInvalid` where a record is not Lifeboat's to edit; `Defect` where the
 /// fence cannot be read, or says this epoch with other records.
-pub fn decide(plan: &Plan, epoch: u64, found: &[Found]) -> Result<Flip, StepError> {
+pub fn decide(plan: &Plan, side: Side, epoch: u64, found: &[Found]) -> Result<Flip, StepError> {
     let mut plain = Vec::new();
     for record in found {
         match record {
@@ -145,7 +145,7 @@ pub fn decide(plan: &Plan, epoch: u64, found: &[Found]) -> Result<Flip, StepErro
         }
     }
     let at = |wanted: &RecordSet| plain.iter().find(|record| record.is_at(wanted)).copied();
-    let fence = fence_record(plan, epoch);
+    let fence = fence_record(plan, side, epoch);
     let mut changes = Vec::new();
     if let Some(present) = at(&fence) {
         let txt = present.values.join(" ");
@@ -168,7 +168,7 @@ pub fn decide(plan: &Plan, epoch: u64, found: &[Found]) -> Result<Flip, StepErro
         changes.push(Change::Delete(present.clone()));
     }
     changes.push(Change::Create(fence));
-    for wanted in wanted(plan) {
+    for wanted in wanted(plan, side) {
         match at(&wanted) {
             Some(present) if *present == wanted => {}
             Some(present) => {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn primary(plan: &Plan) -> Vec<Found> {
-        plan.dns.records.iter().map(|record| Found::Plain(of_plan(record, &record.primary))).collect()
+        wanted(plan, Side::Primary).into_iter().map(Found::Plain).collect()
     }
 
     fn fence(epoch: u64, digest: &str) -> Found {
@@ -231,7 +231,11 @@ mod tests {
     }
 
     fn batch(plan: &Plan, epoch: u64, found: &[Found]) -> Vec<Change> {
-        match decide(plan, epoch, found).unwrap() {
+        batch_to(plan, Side::Recovery, epoch, found)
+    }
+
+    fn batch_to(plan: &Plan, side: Side, epoch: u64, found: &[Found]) -> Vec<Change> {
+        match decide(plan, side, epoch, found).unwrap() {
             Flip::Batch(changes) => changes,
             Flip::Done => panic!("nothing to do"),
         }
@@ -240,31 +244,46 @@ mod tests {
     #[test]
     fn a_flip_done_twice_is_done_once() {
         let plan = plan();
-        let mut zone: Vec<_> =
-            plan.dns.records.iter().map(|record| of_plan(record, &record.primary)).collect();
+        let mut zone = wanted(&plan, Side::Primary);
         let changes = batch(&plan, 2, &read(&zone));
         apply(&mut zone, &changes).unwrap();
-        assert!(wanted(&plan).iter().all(|record| zone.contains(record)));
-        assert_eq!(decide(&plan, 2, &read(&zone)).unwrap(), Flip::Done);
+        assert!(wanted(&plan, Side::Recovery).iter().all(|record| zone.contains(record)));
+        assert_eq!(decide(&plan, Side::Recovery, 2, &read(&zone)).unwrap(), Flip::Done);
         assert!(apply(&mut zone, &changes).is_err(), "the same batch again changes nothing");
     }
 
     #[test]
     fn a_stale_batch_has_no_effect_even_when_the_old_values_have_come_back() {
         let plan = plan();
-        let mut zone: Vec<_> =
-            plan.dns.records.iter().map(|record| of_plan(record, &record.primary)).collect();
+        let mut zone = wanted(&plan, Side::Primary);
         let stale = batch(&plan, 2, &read(&zone));
-        // Epoch 3 flips, then the values go back to the primary's by hand; its fence stays.
+        // Epoch 3 flips, then the pen and the records are handed back under epoch 4.
         let newer = batch(&plan, 3, &read(&zone));
         apply(&mut zone, &newer).unwrap();
-        zone.retain(|record| record.kind == "TXT");
-        zone.extend(plan.dns.records.iter().map(|record| of_plan(record, &record.primary)));
+        let back = batch_to(&plan, Side::Primary, 4, &read(&zone));
+        apply(&mut zone, &back).unwrap();
+        assert!(wanted(&plan, Side::Primary).iter().all(|record| zone.contains(record)));
         let before = zone.clone();
-        assert!(apply(&mut zone, &stale).is_err());
-        assert_eq!(zone, before);
-        let err = decide(&plan, 2, &read(&zone)).unwrap_err();
-        assert_eq!(err.name, crate::ErrorName::Fenced);
+        for stale in [stale, newer] {
+            assert!(apply(&mut zone, &stale).is_err());
+            assert_eq!(zone, before);
+        }
+        for epoch in [2, 3] {
+            let err = decide(&plan, Side::Recovery, epoch, &read(&zone)).unwrap_err();
+            assert_eq!(err.name, crate::ErrorName::Fenced);
+        }
+    }
+
+    #[test]
+    fn a_hand_back_before_any_flip_leaves_its_fence_against_one_that_arrives_late() {
+        let plan = plan();
+        let mut zone = wanted(&plan, Side::Primary);
+        let late = batch(&plan, 2, &read(&zone));
+        let back = batch_to(&plan, Side::Primary, 3, &read(&zone));
+        assert_eq!(back, vec![Change::Create(fence_record(&plan, Side::Primary, 3))]);
+        apply(&mut zone, &back).unwrap();
+        assert!(apply(&mut zone, &late).is_err());
+        assert_eq!(decide(&plan, Side::Primary, 3, &read(&zone)).unwrap(), Flip::Done);
     }
 
     #[test]
@@ -272,13 +291,13 @@ mod tests {
         let plan = plan();
         let mut found = primary(&plan);
         found.push(fence(2, "0000000000000000"));
-        assert_eq!(decide(&plan, 2, &found).unwrap_err().name, crate::ErrorName::Defect);
+        assert_eq!(decide(&plan, Side::Recovery, 2, &found).unwrap_err().name, crate::ErrorName::Defect);
     }
 
     #[test]
     fn a_record_with_a_routing_policy_is_left_alone() {
         let found = [Found::Foreign { name: "gateway.aex.internal".into(), kind: "A".into() }];
-        let err = decide(&plan(), 2, &found).unwrap_err();
+        let err = decide(&plan(), Side::Recovery, 2, &found).unwrap_err();
         assert_eq!(err.name, crate::ErrorName::PlanInvalid);
         assert!(err.to_string().contains("gateway.aex.internal A"), "{err}");
     }
@@ -292,17 +311,20 @@ mod tests {
         }
         let found =
             [Found::Plain(RecordSet::new(&plan().epoch_record(), "TXT", 60, ["\"v=spf1 -all\"".into()]))];
-        assert_eq!(decide(&plan(), 2, &found).unwrap_err().name, crate::ErrorName::Defect);
+        assert_eq!(decide(&plan(), Side::Recovery, 2, &found).unwrap_err().name, crate::ErrorName::Defect);
     }
 
     #[test]
     fn a_missing_record_is_created_and_one_that_is_right_is_left() {
         let plan = plan();
-        let right = of_plan(&plan.dns.records[0], &plan.dns.records[0].recovery);
+        let right = wanted(&plan, Side::Recovery)[0].clone();
         let changes = batch(&plan, 2, &[Found::Plain(right.clone())]);
         assert_eq!(
             changes,
-            vec![Change::Create(fence_record(&plan, 2)), Change::Create(wanted(&plan)[1].clone())]
+            vec![
+                Change::Create(fence_record(&plan, Side::Recovery, 2)),
+                Change::Create(wanted(&plan, Side::Recovery)[1].clone())
+            ]
         );
     }
 }

@@ -6,6 +6,31 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::TriggerKind;
+
+/// Why an epoch was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The beginning of the ledger, by `lifeboat init`.
+    Genesis,
+    /// A run that the alarm started.
+    Alarm,
+    /// A run that a person started.
+    Operator,
+    /// The pen given back to the primary, on a person's word.
+    HandBack,
+}
+
+impl From<TriggerKind> for Cause {
+    fn from(kind: TriggerKind) -> Cause {
+        match kind {
+            TriggerKind::Alarm => Cause::Alarm,
+            TriggerKind::Operator => Cause::Operator,
+        }
+    }
+}
+
 /// The body of an epoch object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -15,6 +40,8 @@ pub struct Claim {
     pub run: String,
     /// When it was claimed, by the claimer's clock.
     pub at: Timestamp,
+    /// What for.
+    pub cause: Cause,
 }
 
 /// The prefix of all epochs of `plan` in the control bucket.

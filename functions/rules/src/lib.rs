@@ -14,6 +14,7 @@ pub mod plan;
 pub mod recovered;
 mod run;
 pub mod stacks;
+pub mod word;
 
 pub use error::{ErrorName, StepError};
 pub use outcome::Outcome;

@@ -5,15 +5,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::Probe as ProbePlan;
 
-/// One HTTP probe of the primary, from the recovery Region.
+/// One round of probes: every target of the primary, asked at the same time from the recovery Region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// When it began, by the prober's clock.
+    pub at: Timestamp,
+    /// What came of each target, in the plan's order.
+    pub answers: Vec<Probe>,
+}
+
+/// One probe of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// When it was sent, by the prober's clock.
-    pub at: Timestamp,
-    /// Whether the primary said that it serves.
+    /// The target, as the plan names it.
+    pub target: String,
+    /// Whether it serves.
     pub serving: bool,
     /// The answer, or why there was none.
     pub what: String,
+}
+
+impl Round {
+    /// How many targets failed.
+    pub fn failures(&self) -> usize {
+        self.answers.iter().filter(|answer| !answer.serving).count()
+    }
+
+    /// Whether the primary failed this round: as many targets as the plan's quorum asks for. A round that asked nobody
+    /// says nothing.
+    pub fn failed(&self, plan: &ProbePlan) -> bool {
+        !self.answers.is_empty() && self.failures() >= plan.quorum()
+    }
 }
 
 /// The newest object of one stream of the log, with both times by the store's own clock.
@@ -54,9 +76,9 @@ pub enum AlarmReading {
 /// All that was observed within the plan's confirmation window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observations {
-    /// The probes, in order; at least one.
-    pub probes: Vec<Probe>,
-    /// The log before the first probe.
+    /// The rounds of probes, in order; at least one.
+    pub rounds: Vec<Round>,
+    /// The log before the first round.
     pub log_before: LogReading,
     /// The log after the last.
     pub log_after: LogReading,
@@ -72,7 +94,7 @@ pub enum Verdict {
     PrimaryDown,
     /// Probes fail and the log advances: the network is cut, not the exchange.
     PrimaryUnreachable,
-    /// The last probe succeeded and the log advances.
+    /// The last round did not fail and the log advances.
     PrimaryHealthy,
     /// The observers contradict each other.
     ObserversDisagree,
@@ -91,11 +113,12 @@ impl Verdict {
     ];
 }
 
-/// Judges the observations by the plan's numbers; the second value says why, for a person.
+/// Judges the observations by the plan's numbers; the second value says why, for a person. `streak_min` is how many rounds
+/// in a row, the last ones, must have failed: the plan's number for a run, 1 for the scheduled look.
 ///
-/// Invariant: `PrimaryDown` needs every probe to have failed, at least as many of them as the plan asks for, and every
-/// stream of the log to have been still for the plan's time by the store's clock.
-pub fn judge(plan: &ProbePlan, attempts_min: u32, seen: &Observations) -> (Verdict, String) {
+/// Invariant: `PrimaryDown` needs the primary to have failed that many rounds to the last, each by the plan's quorum of
+/// targets, and every stream of the log to have been still for the plan's time by the store's clock.
+pub fn judge(plan: &ProbePlan, streak_min: u32, seen: &Observations) -> (Verdict, String) {
     let (before, after) = match (&seen.log_before, &seen.log_after) {
         (LogReading::Heads(before), LogReading::Heads(after)) => (before, after),
         (LogReading::Unreadable(why), _) | (_, LogReading::Unreadable(why)) => {
@@ -105,7 +128,7 @@ pub fn judge(plan: &ProbePlan, attempts_min: u32, seen: &Observations) -> (Verdi
     if after.is_empty() {
         return (Verdict::DataMissing, "the log has no stream: whether it advances cannot be said".into());
     }
-    let Some(last) = seen.probes.last() else {
+    let Some(last) = seen.rounds.last().filter(|last| !last.answers.is_empty()) else {
         return (Verdict::DataMissing, "the primary was not probed".into());
     };
     let still_for = still_seconds(after);
@@ -116,14 +139,21 @@ pub fn judge(plan: &ProbePlan, attempts_min: u32, seen: &Observations) -> (Verdi
     } else {
         format!("the log has been still for {still_for} s")
     };
-    let failures = seen.probes.iter().filter(|probe| !probe.serving).count();
-    let all_fail = failures == seen.probes.len();
-    let probes = format!("{failures} of {} probes failed, the last one: {}", seen.probes.len(), last.what);
-    let why = format!("{probes}; {log}");
-    if all_fail && (failures as u64) < u64::from(attempts_min) {
-        return (Verdict::DataMissing, format!("{why}; the plan asks for {attempts_min} probes"));
+    let streak = seen.rounds.iter().rev().take_while(|round| round.failed(plan)).count();
+    let answers: Vec<_> =
+        last.answers.iter().map(|answer| format!("{}: {}", answer.target, answer.what)).collect();
+    let why = format!(
+        "the last {streak} of {} rounds failed; in the last one {} of {} targets failed ({}); {log}",
+        seen.rounds.len(),
+        last.failures(),
+        last.answers.len(),
+        answers.join(", ")
+    );
+    let enough = streak as u64 >= u64::from(streak_min);
+    if !enough && streak == seen.rounds.len() {
+        return (Verdict::DataMissing, format!("{why}; the plan asks for {streak_min} rounds"));
     }
-    match (all_fail, last.serving, still) {
+    match (enough, streak, still) {
         (true, _, true) => match &seen.alarm {
             // No news from the alarm contradicts nobody; that it is well does.
             Some(AlarmReading::Other(state)) if state != "INSUFFICIENT_DATA" => {
@@ -135,7 +165,7 @@ pub fn judge(plan: &ProbePlan, attempts_min: u32, seen: &Observations) -> (Verdi
             Some(AlarmReading::Alarm | AlarmReading::Other(_)) | None => (Verdict::PrimaryDown, why),
         },
         (true, _, false) => (Verdict::PrimaryUnreachable, why),
-        (false, true, false) => (Verdict::PrimaryHealthy, why),
+        (false, 0, false) => (Verdict::PrimaryHealthy, why),
         (false, ..) => (Verdict::ObserversDisagree, why),
     }
 }
@@ -161,13 +191,20 @@ mod tests {
 
     fn plan() -> ProbePlan {
         ProbePlan {
-            primary: "http://127.0.1.1:1/health".into(),
+            primary: vec!["http://127.0.1.1:1/health".into()],
             recovery: "http://127.0.2.1:1/health".into(),
             timeout_seconds: 1,
             attempts: 3,
+            quorum: None,
+            consecutive_failures: None,
             interval_seconds: 1,
             log_still_seconds: 5,
         }
+    }
+
+    fn round(serving: &[bool]) -> Round {
+        let answer = |serving: &bool| Probe { target: "t".into(), serving: *serving, what: "x".into() };
+        Round { at: Timestamp::UNIX_EPOCH, answers: serving.iter().map(answer).collect() }
     }
 
     fn heads(slot: u64, age_seconds: i64) -> LogReading {
@@ -182,11 +219,8 @@ mod tests {
         after: LogReading,
         alarm: Option<AlarmReading>,
     ) -> Observations {
-        let probes = probes
-            .iter()
-            .map(|serving| Probe { at: Timestamp::UNIX_EPOCH, serving: *serving, what: "x".into() })
-            .collect();
-        Observations { probes, log_before: before, log_after: after, alarm }
+        let rounds = probes.iter().map(|serving| round(&[*serving])).collect();
+        Observations { rounds, log_before: before, log_after: after, alarm }
     }
 
     #[test]
@@ -223,6 +257,43 @@ mod tests {
         ] {
             let seen = seen(probes, before, after, alarm);
             let (found, why) = judge(&plan(), 3, &seen);
+            assert_eq!(found, verdict, "{seen:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_quorum_of_targets_and_a_streak_of_rounds_make_the_failure() {
+        use Verdict::*;
+        let (up, down) = (true, false);
+        for (quorum, streak, rounds, age, verdict) in [
+            // One observer of two fails: a partial view, and the quorum is both.
+            (None, None, vec![vec![down, up]; 3], 0, PrimaryHealthy),
+            (None, None, vec![vec![down, up]; 3], 60, ObserversDisagree),
+            (Some(1), None, vec![vec![down, up]; 3], 60, PrimaryDown),
+            (Some(2), None, vec![vec![down, down, up]; 3], 60, PrimaryDown),
+            (Some(2), None, vec![vec![down, up, up]; 3], 0, PrimaryHealthy),
+            // A primary that flaps is not down until its last rounds have failed in a row.
+            (None, Some(2), vec![vec![up], vec![down], vec![down]], 60, PrimaryDown),
+            (None, Some(2), vec![vec![down], vec![up], vec![down]], 60, ObserversDisagree),
+            (None, Some(2), vec![vec![down], vec![down], vec![up]], 0, PrimaryHealthy),
+            (None, Some(3), vec![vec![down], vec![down]], 60, DataMissing),
+            // A round that asked nobody is no failure.
+            (None, Some(1), vec![vec![]], 60, DataMissing),
+        ] {
+            let targets = rounds[0].len();
+            let plan = ProbePlan {
+                primary: vec!["tcp://127.0.1.1:1".into(); targets],
+                quorum,
+                consecutive_failures: streak,
+                ..plan()
+            };
+            let seen = Observations {
+                rounds: rounds.iter().map(|answers| round(answers)).collect(),
+                log_before: heads(9, age),
+                log_after: heads(9, age),
+                alarm: None,
+            };
+            let (found, why) = judge(&plan, plan.consecutive_failures(), &seen);
             assert_eq!(found, verdict, "{seen:?}: {why}");
         }
     }

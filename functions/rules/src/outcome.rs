@@ -21,11 +21,13 @@ pub enum Outcome {
     Halted,
     /// A newer run acts.
     Superseded,
+    /// Not of a run: a person has given the pen back to the primary.
+    HandedBack,
 }
 
 impl Outcome {
-    /// All outcomes; a test holds the state machine's definition against them.
-    pub const ALL: [Outcome; 7] = [
+    /// All outcomes of runs; a test holds the state machine's definition against them.
+    pub const OF_RUNS: [Outcome; 7] = [
         Outcome::Recovered,
         Outcome::StoodDown,
         Outcome::Refused,
@@ -45,13 +47,14 @@ impl Outcome {
             Outcome::Unproven => "Unproven",
             Outcome::Halted => "Halted",
             Outcome::Superseded => "Superseded",
+            Outcome::HandedBack => "HandedBack",
         }
     }
 
     /// The exit code of a command that waited for the run. 64 (wrong usage) and 70 (a defect) are not outcomes.
     pub fn exit_code(self) -> u8 {
         match self {
-            Outcome::Recovered | Outcome::StoodDown | Outcome::Refused => 0,
+            Outcome::Recovered | Outcome::StoodDown | Outcome::Refused | Outcome::HandedBack => 0,
             Outcome::Broken => 1,
             Outcome::Unproven => 2,
             Outcome::Halted => 3,

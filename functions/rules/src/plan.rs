@@ -47,6 +47,9 @@ pub struct Plan {
     pub ledger: Ledger,
     /// The records that send clients to one side or the other.
     pub dns: Dns,
+    /// When a machine may start a run by itself. The whole section may be left out.
+    #[serde(default)]
+    pub admission: AdmissionRules,
     /// Bounds on waiting and on size. The whole section may be left out.
     #[serde(default)]
     pub limits: Limits,
@@ -75,19 +78,53 @@ pub struct Objectives {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// URL of the primary's health endpoint, http or https.
-    pub primary: String,
+    /// What to ask of the primary, at least one: `http://…` or `https://…` (a health endpoint: it serves when its status is
+    /// a success) or `tcp://<host>:<port>` (it serves when the connection is accepted).
+    pub primary: Vec<String>,
     /// URL of the recovery side's health endpoint, http or https.
     pub recovery: String,
     /// Seconds that one attempt waits for its answer.
     pub timeout_seconds: u32,
-    /// Attempts in one confirmation; all of them must fail.
+    /// Rounds in one confirmation. In each, every target of the primary is asked once, at the same time.
     pub attempts: u32,
+    /// How many targets must fail for a round to count as failed; all of them where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
+    /// How many rounds in a row, the last ones of a confirmation, must have failed; all of them where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consecutive_failures: Option<u32>,
     /// Seconds from the start of one attempt to the start of the next.
     pub interval_seconds: u32,
     /// Seconds: with the newest log object at least this old, by S3's own clock, the log stands still. Longer
     /// than the application's heartbeat, or a healthy log looks dead.
     pub log_still_seconds: u32,
+}
+
+impl Probe {
+    /// How many targets must fail for a round to count as failed.
+    pub fn quorum(&self) -> usize {
+        self.quorum.map_or(self.primary.len(), |quorum| quorum as usize)
+    }
+
+    /// How many rounds in a row must have failed.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures.unwrap_or(self.attempts)
+    }
+}
+
+/// When a machine may start a run by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionRules {
+    /// Seconds after an automatic failover in which no alarm starts another, unless a person has acknowledged that one;
+    /// default 3,600.
+    pub anti_flap_seconds: u32,
+}
+
+impl Default for AdmissionRules {
+    fn default() -> Self {
+        Self { anti_flap_seconds: 3_600 }
+    }
 }
 
 /// One CloudFormation stack of the recovery side.
@@ -144,6 +181,26 @@ pub struct Record {
     pub primary: Vec<String>,
     /// The values while the recovery side serves; none of the primary's among them.
     pub recovery: Vec<String>,
+}
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Where the system normally runs.
+    Primary,
+    /// Where it is brought back.
+    Recovery,
+}
+
+impl Record {
+    /// The values that send clients to `side`.
+    pub fn values(&self, side: Side) -> &[String] {
+        match side {
+            Side::Primary => &self.primary,
+            Side::Recovery => &self.recovery,
+        }
+    }
 }
 
 /// The record types that a flip can move.

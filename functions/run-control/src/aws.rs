@@ -1,25 +1,55 @@
-//! The calls: the newest epoch, and the run's records.
+//! The calls: other executions, fences, and the run's records.
 
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::types::ExecutionStatus;
 use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_ledger::slot;
+use lifeboat_rules::StepError;
 use lifeboat_rules::evidence::{Listed, sha256};
-use lifeboat_rules::{StepError, epoch};
-use lifeboat_runtime::{Context, Store};
+use lifeboat_runtime::{Context, Store, aws_error};
 
-/// Epochs that one plan may have used; a bound against a listing that never ends.
-const EPOCHS_MAX: usize = 100_000;
+/// Fences that one log may hold; a bound against a listing that never ends.
+const FENCES_MAX: usize = 100_000;
 /// Records read at once.
 const READS_IN_FLIGHT: usize = 16;
 /// Records that one run may leave.
 const RECORDS_MAX: usize = 20_000;
 
-/// The newest epoch that was claimed for `plan`; 0 for none. Gaps are normal.
-///
-/// # Errors
-/// As [`lifeboat_runtime::aws_error`].
-pub async fn newest_epoch(store: &Store, control_bucket: &str, plan: &str) -> Result<u64, StepError> {
-    let claims = store.list(control_bucket, &epoch::prefix(plan), EPOCHS_MAX).await?;
-    Ok(claims.iter().filter_map(|claim| epoch::parse_key(plan, &claim.key)).max().unwrap_or(0))
+/// The executions of the state machine.
+#[derive(Clone, Debug)]
+pub struct Executions {
+    /// Step Functions in the recovery Region.
+    pub sfn: Client,
+}
+
+impl Executions {
+    /// Whether the execution named `run`, of the state machine that `own` is an execution of, is still going on. One that
+    /// is unknown (the history is kept for 90 days) is not.
+    ///
+    /// # Errors
+    /// `InputInvalid` where `own` is no execution's ARN; as [`lifeboat_runtime::aws_error`].
+    pub async fn is_running(&self, own: &str, run: &str) -> Result<bool, StepError> {
+        let arn = sibling(own, run)?;
+        match self.sfn.describe_execution().execution_arn(&arn).send().await {
+            Ok(found) => Ok(*found.status() == ExecutionStatus::Running),
+            Err(err)
+                if err.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) =>
+            {
+                Ok(false)
+            }
+            Err(err) => Err(aws_error(format!("describe the execution {run}"), err)),
+        }
+    }
+}
+
+/// The ARN of another execution: `arn:<partition>:states:<Region>:<account>:execution:<state machine>:<name>`.
+fn sibling(own: &str, run: &str) -> Result<String, StepError> {
+    match own.rsplit_once(':') {
+        Some((machine, name)) if machine.contains(":execution:") && !name.is_empty() => {
+            Ok(format!("{machine}:{run}"))
+        }
+        _ => Err(StepError::input_invalid("action.admit.execution", "is not the ARN of an execution")),
+    }
 }
 
 /// The newest epoch that has put a fence into the log's bucket; 0 for none.
@@ -27,7 +57,7 @@ pub async fn newest_epoch(store: &Store, control_bucket: &str, plan: &str) -> Re
 /// # Errors
 /// As [`lifeboat_runtime::aws_error`].
 pub async fn newest_fence(store: &Store, log_bucket: &str) -> Result<u64, StepError> {
-    let fences = store.list(log_bucket, slot::FENCE_PREFIX, EPOCHS_MAX).await?;
+    let fences = store.list(log_bucket, slot::FENCE_PREFIX, FENCES_MAX).await?;
     Ok(fences.iter().filter_map(|fence| slot::parse_fence(&fence.key)).max().unwrap_or(0))
 }
 
@@ -42,4 +72,19 @@ pub async fn list_records(context: &Context, prefix: &str, manifest: &str) -> Re
         Ok(Listed { key, sha256: sha256(&bytes), bytes: bytes.len() as u64 })
     });
     stream::iter(listed).buffered(READS_IN_FLIGHT).try_collect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sibling_differs_in_its_name_alone() {
+        let own = "arn:aws:states:eu-central-1:111122223333:execution:aex-failover:by-hand";
+        let expected = "arn:aws:states:eu-central-1:111122223333:execution:aex-failover:alarm-1";
+        assert_eq!(sibling(own, "alarm-1").unwrap(), expected);
+        for other in ["", "by-hand", "arn:aws:states:eu-central-1:1:stateMachine:aex", "a:execution:b:"] {
+            assert!(sibling(other, "x").is_err(), "{other}");
+        }
+    }
 }

@@ -3,17 +3,28 @@
 //! Invariant: the claim of the epoch is the first effect of a run, and it is the admission lock as well.
 
 mod aws;
+mod before;
+mod claims;
+mod manifests;
+mod words;
 
 use jiff::Timestamp;
-use lifeboat_rules::admission::{Admission, Before, GENESIS, Holder, admit};
-use lifeboat_rules::epoch::{self, Claim, Taken};
+use lifeboat_rules::admission::{Admission, admit};
+use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Manifest, manifest_key, prefix, sha256};
-use lifeboat_rules::{ErrorName, Mode, Outcome, Plan, PlanRef, Request, Run, Step, StepError, Trigger};
-use lifeboat_runtime::{Context, Put, Store};
+use lifeboat_rules::{
+    ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger, TriggerKind,
+};
+use lifeboat_runtime::Context;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use aws::newest_epoch;
+pub use aws::{Executions, newest_fence};
+pub use before::before;
+pub use claims::{claim_epoch, holders, newest_epoch};
+pub use manifests::put_manifest;
+pub use words::{say, words};
 
 /// What can be asked of this function.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,7 +32,9 @@ pub use aws::newest_epoch;
 pub enum Action {
     /// May the run begin?
     Admit {
-        /// When the execution started.
+        /// The ARN of the execution.
+        execution: String,
+        /// When it started.
         started_at: Timestamp,
         /// The execution's input.
         input: Start,
@@ -83,6 +96,9 @@ pub struct Start {
 pub struct PlanKey {
     /// `plan/<name>.json` in the control bucket.
     pub key: String,
+    /// The version that whoever starts the run has in mind. Where another one is newest, the run is refused.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// What came of it.
@@ -94,7 +110,7 @@ pub enum Answer {
         /// What every later step is given.
         run: Run,
     },
-    /// The run ends here, recorded.
+    /// The run ends here, recorded. Nothing was done.
     Refused {
         /// Why.
         reason: String,
@@ -120,24 +136,19 @@ pub enum Answer {
 /// Handles one call.
 ///
 /// # Errors
-/// `Fenced` where another run holds the epoch; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
+/// `NotReady` where an alarm's run waits for another run's end; `Fenced` where another run holds the epoch; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
 pub async fn handle(
     context: &Context,
+    executions: &Executions,
     now: fn() -> Timestamp,
     request: Request<Action>,
 ) -> Result<Answer, StepError> {
     match &request.action {
-        Action::Admit { started_at, input } => {
-            admit_run(context, &request.step, *started_at, input.clone(), now()).await
+        Action::Admit { execution, started_at, input } => {
+            let started = Started { execution, at: *started_at };
+            admit_run(context, executions, &request.step, &started, input.clone(), now()).await
         }
-        Action::ClaimEpoch {} => {
-            let mut run = request.run()?.clone();
-            let epoch = run.admitted_epoch + 1;
-            let plan = request.step.plan_name()?;
-            claim_epoch(&context.store, &context.control_bucket, plan, epoch, &run.id, now()).await?;
-            run.epoch = Some(epoch);
-            Ok(Answer::Claimed { run })
-        }
+        Action::ClaimEpoch {} => claim(context, request.run()?, request.step.plan_name()?, now()).await,
         Action::Close { outcome, reason, failure, facts } => {
             let reason = failure.as_ref().map_or_else(|| reason.clone(), Failure::reason);
             close(context, &request, *outcome, reason, facts.clone(), now()).await
@@ -145,10 +156,17 @@ pub async fn handle(
     }
 }
 
+/// The execution that asks to be admitted.
+struct Started<'a> {
+    execution: &'a str,
+    at: Timestamp,
+}
+
 async fn admit_run(
     context: &Context,
+    executions: &Executions,
     step: &Step,
-    started_at: Timestamp,
+    started: &Started<'_>,
     input: Start,
     now: Timestamp,
 ) -> Result<Answer, StepError> {
@@ -159,13 +177,14 @@ async fn admit_run(
         ));
     }
     let name = step.plan_name()?;
-    let found = context.store.get_versioned(&context.control_bucket, &input.plan.key, None).await?;
-    let Some((bytes, version)) = found else {
-        return Err(StepError::new(
-            ErrorName::PlanInvalid,
-            format!("{} is not in the control bucket: upload it with `lifeboat plan upload`", input.plan.key),
-        ));
-    };
+    let (bytes, version) = newest_plan(context, &input.plan.key).await?;
+    if let Some(wanted) = input.plan.version.filter(|wanted| *wanted != version) {
+        let reason = format!(
+            "the run was started for version {wanted} of the plan, and {version} is the newest by now: look at what has \
+             changed, then start again"
+        );
+        return Ok(Answer::Refused { reason });
+    }
     let plan = Context::read_plan(&bytes)?;
     if plan.name != name {
         return Err(StepError::new(
@@ -173,15 +192,15 @@ async fn admit_run(
             format!("field `name`: `{}`, but the plan lies at {}", plan.name, input.plan.key),
         ));
     }
-    let version = version.ok_or_else(|| {
-        StepError::defect("the control bucket has no versioning: a plan could change under its run")
-    })?;
-    let before = before(context, name, &plan).await?;
+    let running = async |run: &str| executions.is_running(started.execution, run).await;
+    let Context { store, control_bucket, evidence_bucket } = context;
+    let before = before(store, control_bucket, evidence_bucket, &plan, now, running).await?;
     let mut trigger = input.trigger;
-    if trigger.at.is_none() && trigger.kind == lifeboat_rules::TriggerKind::Operator {
-        trigger.at = Some(started_at);
+    if trigger.at.is_none() && trigger.kind == TriggerKind::Operator {
+        trigger.at = Some(started.at);
     }
     Ok(match admit(&plan, &trigger, &before, now) {
+        Admission::NotYet { reason } => return Err(StepError::not_ready(reason)),
         Admission::Refused { reason } => Answer::Refused { reason },
         Admission::Admitted { deadline } => Answer::Admitted {
             run: Run {
@@ -191,75 +210,48 @@ async fn admit_run(
                 trigger,
                 admitted_at: now,
                 deadline,
-                admitted_epoch: before.newest.map_or(0, |newest| newest.epoch),
+                admitted_epoch: before.holders.first().map_or(0, |newest| newest.epoch),
                 epoch: None,
             },
         },
     })
 }
 
-/// What earlier runs of the plan have left: the newest epoch, and the newest that has fenced.
-async fn before(context: &Context, name: &str, plan: &Plan) -> Result<Before, StepError> {
-    let newest = newest_epoch(&context.store, &context.control_bucket, name).await?;
-    let fenced = aws::newest_fence(&context.store, &plan.ledger.bucket).await?;
-    Ok(Before { newest: holder(context, name, newest).await?, fenced: holder(context, name, fenced).await? })
+/// The newest version of a plan, and that version's name.
+async fn newest_plan(context: &Context, key: &str) -> Result<(Vec<u8>, String), StepError> {
+    let found = context.store.get_versioned(&context.control_bucket, key, None).await?;
+    let Some((bytes, version)) = found else {
+        return Err(StepError::new(
+            ErrorName::PlanInvalid,
+            format!("{key} is not in the control bucket: upload it with `lifeboat plan upload`"),
+        ));
+    };
+    let version = version.ok_or_else(|| {
+        StepError::defect("the control bucket has no versioning: a plan could change under its run")
+    })?;
+    Ok((bytes, version))
 }
 
-/// Who holds `epoch`, and how it ended; `None` for 0, which is no epoch.
-async fn holder(context: &Context, plan: &str, epoch: u64) -> Result<Option<Holder>, StepError> {
-    /// Of a manifest only this is read, so that one of another version of Lifeboat can be read as well.
-    #[derive(Deserialize)]
-    struct Ended {
-        outcome: Outcome,
-    }
-    if epoch == 0 {
-        return Ok(None);
-    }
-    let key = epoch::key(plan, epoch);
-    let claim = context.store.get(&context.control_bucket, &key, None).await?;
-    let claim = claim
-        .ok_or_else(|| StepError::defect(format!("{key} is not there, and something bears its number")))?;
-    let Claim { run, .. } = read_json(&key, &claim)?;
-    let mut outcome = None;
-    if run != GENESIS {
-        let key = manifest_key(plan, &run);
-        let manifest = context.store.get(&context.evidence_bucket, &key, None).await?;
-        outcome =
-            manifest.map(|bytes| read_json::<Ended>(&key, &bytes)).transpose()?.map(|ended| ended.outcome);
-    }
-    Ok(Some(Holder { epoch, run, outcome }))
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StepError> {
-    serde_json::from_slice(bytes)
-        .map_err(|err| StepError::caused(ErrorName::Defect, format!("{key} is not what its name says"), err))
-}
-
-/// Claims `epoch` of `plan` for `run` by creating its object; claimed before by the same run, it is success.
-///
-/// # Errors
-/// `Fenced` where another run holds it.
-pub async fn claim_epoch(
-    store: &Store,
-    control_bucket: &str,
-    plan: &str,
-    epoch: u64,
-    run: &str,
-    now: Timestamp,
-) -> Result<(), StepError> {
-    let claim = Claim { epoch, run: run.to_owned(), at: now };
-    let bytes = serde_json::to_vec(&claim).expect("strings and numbers always serialise");
-    let key = epoch::key(plan, epoch);
-    match store.create(control_bucket, &key, &bytes).await? {
-        Put::Created => Ok(()),
-        Put::Exists(found) => {
-            let found: Claim = read_json(&key, &found)?;
-            match epoch::judge_taken(&found, run) {
-                Taken::Mine => Ok(()),
-                Taken::Fenced { by } => Err(StepError::fenced(format!("epoch {epoch} is held by run {by}"))),
-            }
+/// Claims the successor of the epoch that the run was admitted under, unless the plan has changed since: a run does not
+/// begin to act by a plan that its owner has replaced.
+async fn claim(context: &Context, run: &Run, plan: &str, now: Timestamp) -> Result<Answer, StepError> {
+    let epoch = run.admitted_epoch + 1;
+    let claimed = Answer::Claimed { run: Run { epoch: Some(epoch), ..run.clone() } };
+    let (_, version) = newest_plan(context, &run.plan.key).await?;
+    if version != run.plan.version {
+        // An earlier attempt may have claimed under the plan as it was; what a run has begun, it ends by one plan.
+        if claims::holds(&context.store, &context.control_bucket, plan, epoch, &run.id).await? {
+            return Ok(claimed);
         }
+        let reason = format!(
+            "the plan has changed since the run was admitted: version {version} has replaced {}",
+            run.plan.version
+        );
+        return Ok(Answer::Refused { reason });
     }
+    let claim = Claim { epoch, run: run.id.clone(), at: now, cause: run.trigger.kind.into() };
+    claim_epoch(&context.store, &context.control_bucket, plan, &claim).await?;
+    Ok(claimed)
 }
 
 async fn close(
@@ -272,6 +264,12 @@ async fn close(
 ) -> Result<Answer, StepError> {
     let step = &request.step;
     let plan = step.plan_name()?;
+    let reason = match &request.run {
+        Some(run) if !matches!(outcome, Outcome::Recovered | Outcome::Superseded) => {
+            reason + &pen(context, run, &facts).await
+        }
+        _ => reason,
+    };
     let key = manifest_key(plan, &step.run);
     let records = aws::list_records(context, &prefix(plan, &step.run), &key).await?;
     let manifest = Manifest {
@@ -284,28 +282,40 @@ async fn close(
         facts,
         records,
     };
-    let bytes =
-        serde_json::to_vec_pretty(&manifest).expect("strings, numbers and JSON values always serialise");
-    let (manifest, bytes) = match context.store.create(&context.evidence_bucket, &key, &bytes).await? {
-        Put::Created => (manifest, bytes),
-        Put::Exists(found) => {
-            let earlier: Manifest = read_json(&key, &found)?;
-            // An earlier attempt of this run closed it, and what it said stands. Another run of the same name (names are
-            // free again after 90 days) is not this one.
-            let same = earlier.admitted == manifest.admitted
-                && (earlier.admitted.is_some() || earlier.outcome == manifest.outcome);
-            if !same {
-                return Err(StepError::defect(format!(
-                    "{key} is the manifest of an earlier run of the same name"
-                )));
-            }
-            (earlier, found)
-        }
-    };
+    let stored = put_manifest(&context.store, &context.evidence_bucket, manifest).await?;
     Ok(Answer::Closed {
-        outcome: manifest.outcome,
-        reason: manifest.reason,
-        manifest: key,
-        sha256: sha256(&bytes),
+        outcome: stored.manifest.outcome,
+        reason: stored.manifest.reason,
+        manifest: stored.key,
+        sha256: stored.sha256,
     })
+}
+
+/// What a run that did not recover has left of the pen, as the end of its reason: a person has to know that nobody can
+/// write, and what to do about it. Empty where the run has fenced nobody.
+async fn pen(context: &Context, run: &Run, facts: &Value) -> String {
+    let Some(epoch) = run.epoch else { return String::new() };
+    let fenced = async {
+        let plan = context.plan(&run.plan).await?;
+        Ok::<_, StepError>(newest_fence(&context.store, &plan.ledger.bucket).await? >= epoch)
+    };
+    match fenced.await {
+        Ok(false) => String::new(),
+        Ok(true) if facts["open"]["verdict"] == "Opened" => format!(
+            "; the recovery side holds the pen under epoch {epoch}: mend what stands before this, or give the pen back with \
+             `lifeboat handback --take-from-recovery`"
+        ),
+        Ok(true) => format!(
+            "; the primary is fenced by epoch {epoch}, and neither side may write until a new run, started by hand, or \
+             `lifeboat handback`"
+        ),
+        Err(err) => {
+            format!("; whether the primary is fenced could not be read ({err}): see `lifeboat status`")
+        }
+    }
+}
+
+fn read_json<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StepError> {
+    serde_json::from_slice(bytes)
+        .map_err(|err| StepError::caused(ErrorName::Defect, format!("{key} is not what its name says"), err))
 }

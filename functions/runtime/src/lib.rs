@@ -2,6 +2,7 @@
 //! writes evidence before and after each step, and the errors that Step Functions matches.
 
 mod aws;
+mod claim;
 mod clock;
 mod error;
 mod log;
@@ -9,6 +10,7 @@ mod serve;
 mod store;
 
 pub use aws::{load_config, required_env};
+pub use claim::claimed_epochs;
 pub use clock::now;
 pub use error::aws_error;
 pub use log::{Head, Log};

@@ -68,8 +68,8 @@ pub async fn handle(
     request: Request<Action>,
 ) -> Result<Answer, StepError> {
     let run = request.run()?;
-    let epoch = run.claimed_epoch()?;
     let plan = context.plan(&run.plan).await?;
+    let epoch = context.acting_epoch(&plan.name, run).await?;
     match &request.action {
         Action::Launch {} => {
             let entered: Timestamp = request.step.entered.parse().map_err(|err| {
@@ -118,6 +118,10 @@ async fn launch(
                     .collect();
                 let reason = format!("waiting for {}", waiting.join(", "));
                 if now() >= give_up_at {
+                    let reason = format!(
+                        "{reason} when their time was over, at {give_up_at}: `limits.stack_wait_seconds_max` after the launch, \
+                         or the run's own deadline"
+                    );
                     return Ok(Answer::StacksLate { reason });
                 }
                 if Instant::now() >= until {

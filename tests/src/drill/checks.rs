@@ -19,12 +19,14 @@ const NEW_ACK_WITHIN: Duration = Duration::from_secs(60);
 const PESTER_EVERY: Duration = Duration::from_millis(5);
 /// For one order sent to the zombie.
 const PESTER_TIMEOUT: Duration = Duration::from_secs(2);
-/// For the zombie to find out and end.
-const ZOMBIE_ENDS_WITHIN: Duration = Duration::from_secs(30);
+/// How long orders go on being sent to a zombie that has found out.
+const PESTER_ON: Duration = Duration::from_secs(1);
+/// For the zombie to find out.
+const ZOMBIE_STOPS_WITHIN: Duration = Duration::from_secs(30);
 /// How long the client goes on trading after a failover, so that more than the first order is tried.
 const ORDERS_AFTERWARDS: usize = 500;
 
-/// Checks what the drill came to. Waits where it must: for new acknowledgements, for the zombie's end.
+/// Checks what the drill came to. Waits where it must: for new acknowledgements, for the zombie to find out.
 pub(crate) async fn judge(
     seen: &Seen<'_>,
     sabotage: Option<Sabotage>,
@@ -75,26 +77,28 @@ async fn zombie(
     let refused_before = refused_puts(seen, &primary);
     seen.world.standin().signal(Signal::Continue, of_primary)?;
     report("sabotage: the old primary wakes up");
-    let address =
-        seen.stage.plan.probe.primary.trim_start_matches("http://").trim_end_matches("/health").to_owned();
-    let pestering = tokio::spawn(pester(address, tokio::time::Instant::now() + ZOMBIE_ENDS_WITHIN));
-    let ended = seen
-        .world
-        .standin()
-        .wait_for(ZOMBIE_ENDS_WITHIN, |container| container.region == primary && !container.is_running())
-        .await;
+    let address = seen.stage.primary_address().to_string();
+    let (enough, over) = tokio::sync::oneshot::channel();
+    let pestering = tokio::spawn(pester(address.clone(), over));
+    let waiting = waits_for_the_pen(&address).await;
     checks.push(Check::new(
-        "the old primary stops by itself",
-        ended.is_ok(),
-        ended
-            .as_ref()
-            .map_or_else(ToString::to_string, |container| container.ended.clone().unwrap_or_default()),
+        "the old primary stops serving by itself",
+        waiting.is_ok(),
+        waiting.unwrap_or_else(|last| last),
     ));
     let refused = refused_puts(seen, &primary) - refused_before;
     checks.push(Check::new("its put is refused", refused > 0, format!("{refused} answers with status 412")));
-    let reason = ended.ok().and_then(|container| last_event(&container, "lost_pen"));
+    let reason = seen
+        .world
+        .standin()
+        .containers()
+        .iter()
+        .filter(|container| container.region == primary)
+        .find_map(|container| last_event(container, "lost_pen"));
     checks.push(Check::new("it says why", reason.is_some(), reason.unwrap_or_default()));
-    // Orders go straight to the old primary's address from the moment that it wakes up until it is gone.
+    // Orders go straight to the old primary's address from the moment that it wakes up, and on for a while once it waits.
+    tokio::time::sleep(PESTER_ON).await;
+    let _ = enough.send(());
     let (sent, acknowledged) = pestering.await.doing(|| "send orders to the old primary".to_owned())?;
     checks.push(Check::new(
         "it acknowledges nothing",
@@ -104,20 +108,39 @@ async fn zombie(
     Ok(())
 }
 
-/// Sends orders to `address` until nobody listens there any more, and returns how many and which were acknowledged.
-async fn pester(address: String, until: tokio::time::Instant) -> (usize, Vec<String>) {
+/// Waits until the exchange at `address` says that it waits for the pen, and does not serve. What it said last, otherwise.
+async fn waits_for_the_pen(address: &str) -> Result<String, String> {
     let http = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
-    let (mut sent, mut acknowledged) = (0, Vec::new());
-    while tokio::time::Instant::now() < until {
+    let deadline = tokio::time::Instant::now() + ZOMBIE_STOPS_WITHIN;
+    let mut last = "it was never asked".to_owned();
+    while tokio::time::Instant::now() < deadline {
+        let answer = http.get(format!("http://{address}/health")).timeout(PESTER_TIMEOUT).send().await;
+        match answer {
+            Ok(answer) => {
+                let serves = answer.status().is_success();
+                last = answer.text().await.unwrap_or_default();
+                if !serves && last.contains(r#""mode":"waiting_for_open""#) {
+                    return Ok(last);
+                }
+            }
+            Err(err) => last = err.to_string(),
+        }
+        tokio::time::sleep(PESTER_EVERY).await;
+    }
+    Err(last)
+}
+
+/// Sends orders to `address` until it is `over`, and returns how many were sent and which were acknowledged.
+async fn pester(address: String, mut over: tokio::sync::oneshot::Receiver<()>) -> (usize, Vec<String>) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
+    let (mut sent, mut acknowledged) = (0_usize, Vec::new());
+    while over.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty) {
         let id = format!("to-the-zombie-{sent}");
         let order = serde_json::json!({ "client_order_id": id, "symbol": "AAPL", "side": "buy", "price": 100, "quantity": 1 });
         match http.post(format!("http://{address}/orders")).json(&order).timeout(PESTER_TIMEOUT).send().await
         {
             Ok(answer) if answer.status().is_success() => acknowledged.push(id),
-            Ok(_) => {}
-            // Nobody listens any more: this one did not get there.
-            Err(err) if err.is_connect() => break,
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         sent += 1;
         tokio::time::sleep(PESTER_EVERY).await;

@@ -7,7 +7,7 @@
 
 pub mod checks;
 mod follow;
-mod stage;
+pub mod stage;
 pub mod summary;
 
 use std::sync::Arc;
@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use aex::client::{Client, ClientConfig};
 use jiff::Timestamp;
+use serde_json::json;
 
-pub use stage::Stage;
+pub use stage::{Setting, Stage};
 pub use summary::{Check, Summary};
 
 use crate::world::error::{Doing as _, WorldError};
@@ -107,7 +108,14 @@ pub async fn run(options: &Options) -> Result<Summary, DrillError> {
     })
     .await?;
     report(&format!("logs of this run: {}", world.run().path().display()));
-    let stage = Stage::set(&world, options).await?;
+    let mut setting = Setting::new(Arc::clone(&options.report));
+    if options.sabotage == Some(Sabotage::StackFails) {
+        setting.stacks.push(json!({
+            "name": "market-data", "template": "${REPOSITORY}/tests/drill/market-data.yaml",
+            "depends_on": ["cluster"], "parameters": {},
+        }));
+    }
+    let stage = Stage::set(&world, &setting).await?;
 
     report(
         "the exchange is up and quiet; waiting until the scheduled probe has looked and the alarm says OK",
@@ -117,7 +125,7 @@ pub async fn run(options: &Options) -> Result<Summary, DrillError> {
         gateway: "gateway.aex.internal".into(),
         port: stage.port,
         dns_server: world.dns_address(),
-        symbols: ["AAPL", "MSFT", "NVDA", "JPM", "GS", "MS"].map(String::from).to_vec(),
+        symbols: stage::SYMBOLS.map(String::from).to_vec(),
         rate_per_second: ORDERS_PER_SECOND,
         in_flight: ORDERS_IN_FLIGHT,
         journal_path: world.run().file("client.ndjson"),

@@ -1,8 +1,9 @@
 //! Sets the stage: everything that must exist beforehand, made the way the deploy guide says, then the primary.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,10 +12,10 @@ use lifeboat_rules::Plan;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{Options, Sabotage};
 use crate::FUNCTIONS;
 use crate::world::deploy::{Packing, StackSpec, create_stack, lock_objects, package, upload};
 use crate::world::error::{Doing as _, WorldError};
+use crate::world::relay::Relay;
 use crate::world::{World, places};
 
 /// Where the primary's gateway listens; the recovery side's listens on the same port.
@@ -26,9 +27,62 @@ const COMMIT_MILLISECONDS: u32 = 100;
 const SERVING_WITHIN: Duration = Duration::from_secs(60);
 const PORT_TRIES_MAX: usize = 50;
 const OBJECT_LOCK_DAYS: i32 = 1_826;
+/// What the exchange trades.
+pub const SYMBOLS: [&str; 6] = ["AAPL", "MSFT", "NVDA", "JPM", "GS", "MS"];
+
+/// What is to be set up.
+#[derive(Clone)]
+pub struct Setting {
+    /// How many streams the exchange has, from one to as many as there are symbols.
+    pub streams: usize,
+    /// Members of `tests/drill/plan.yaml` that are to be otherwise, as a JSON merge patch.
+    pub plan: Value,
+    /// Stacks for the plan to have besides its own.
+    pub stacks: Vec<Value>,
+    /// Whether probes of the primary go through a [`Relay`], so that they can be cut off from it.
+    pub relay: bool,
+    /// Told each line of progress.
+    pub report: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Setting {
+    /// The drill's plan as it is, with two streams.
+    pub fn new(report: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
+        Self { streams: 2, plan: json!({}), stacks: Vec::new(), relay: false, report }
+    }
+
+    /// The streams' names.
+    fn stream_names(&self) -> Vec<String> {
+        (1..=self.streams).map(|number| format!("ME{number}")).collect()
+    }
+
+    /// The exchange's parameter `Streams`: the symbols in their order, spread over the streams.
+    fn streams_parameter(&self) -> String {
+        let each = SYMBOLS.len().div_ceil(self.streams);
+        let symbols = SYMBOLS.chunks(each).map(|symbols| symbols.join("+"));
+        let streams = self.stream_names().into_iter().zip(symbols);
+        streams.map(|(stream, symbols)| format!("{stream}={symbols}")).collect::<Vec<_>>().join(",")
+    }
+
+    /// The plan's text, with `${NAME}` in it where a value is known only once the world is up.
+    fn plan_text(&self) -> Result<String, WorldError> {
+        let what = || "read tests/drill/plan.yaml".to_owned();
+        let text = std::fs::read_to_string(places::repository().join("tests/drill/plan.yaml")).doing(what)?;
+        let mut plan: Value = serde_saphyr::from_str(&text).doing(what)?;
+        plan["ledger"]["streams"] = json!(self.stream_names());
+        for stack in plan["stacks"].as_array_mut().into_iter().flatten() {
+            if stack["name"] == "exchange" {
+                stack["parameters"]["Streams"] = json!(self.streams_parameter());
+            }
+        }
+        json_patch::merge(&mut plan, &self.plan);
+        plan["stacks"].as_array_mut().into_iter().for_each(|stacks| stacks.extend(self.stacks.clone()));
+        serde_json::to_string_pretty(&plan).doing(|| "write the plan".to_owned())
+    }
+}
 
 /// What is set up, by name.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Stage {
     /// The port of both gateways.
     pub port: u16,
@@ -50,6 +104,9 @@ pub struct Stage {
     pub plan: Plan,
     /// The plan's file.
     pub plan_file: PathBuf,
+    /// Where probes of the primary go through, where the setting asked for it.
+    pub relay: Option<Relay>,
+    values: Vec<(&'static str, String)>,
 }
 
 impl Stage {
@@ -57,8 +114,8 @@ impl Stage {
     ///
     /// # Errors
     /// The step that failed, with its cause.
-    pub async fn set(world: &World, options: &Options) -> Result<Stage, WorldError> {
-        let report = &*options.report;
+    pub async fn set(world: &World, setting: &Setting) -> Result<Stage, WorldError> {
+        let report = &*setting.report;
         let infra = places::repository().join("infra");
         let aex = places::repository().join("examples/aex/infra");
         let (recovery, primary) = (world.clients(world.recovery()), world.clients(world.primary()));
@@ -91,12 +148,13 @@ impl Stage {
         let port =
             free_port().doing(|| format!("find a port that is free on {PRIMARY_IP} and {RECOVERY_IP}"))?;
 
+        let primary_address = SocketAddrV4::new(PRIMARY_IP, port);
+        let relay = if setting.relay { Some(Relay::start(primary_address.into()).await?) } else { None };
+        let probed = relay.as_ref().map_or(primary_address.into(), Relay::address);
+
         report("lifeboat plan upload");
-        let plan_file = world.run().file("plan.yaml");
-        let mut text = std::fs::read_to_string(places::repository().join("tests/drill/plan.yaml"))
-            .doing(|| "read tests/drill/plan.yaml".to_owned())?;
-        for (name, value) in [
-            ("PRIMARY_ADDRESS", SocketAddrV4::new(PRIMARY_IP, port).to_string()),
+        let values = vec![
+            ("PRIMARY_ADDRESS", probed.to_string()),
             ("RECOVERY_ADDRESS", SocketAddrV4::new(RECOVERY_IP, port).to_string()),
             ("REPOSITORY", places::repository().display().to_string()),
             ("LOG_BUCKET", log_bucket.to_owned()),
@@ -106,22 +164,11 @@ impl Stage {
             ("TASK_ROLE_ARN", recovery_base.output("TaskRoleArn")?.to_owned()),
             ("LOG_GROUP", recovery_base.output("LogGroup")?.to_owned()),
             ("ZONE_ID", zone_id.trim_start_matches("/hostedzone/").to_owned()),
-        ] {
-            text = text.replace(&format!("${{{name}}}"), &value);
-        }
-        if options.sabotage == Some(Sabotage::StackFails) {
-            let failing = places::repository().join("tests/drill/market-data.yaml");
-            text = text.replace(
-                "\nledger:",
-                &format!(
-                    "\n  - name: market-data\n    template: {}\n    depends_on: [cluster]\n    parameters: {{}}\nledger:",
-                    failing.display()
-                ),
-            );
-        }
-        std::fs::write(&plan_file, text).doing(|| format!("write {}", plan_file.display()))?;
+        ];
+        let plan_file = world.run().file("plan.yaml");
+        write_plan(&plan_file, setting, &values)?;
         let file = plan_file.display().to_string();
-        lifeboat(world, &["plan", "upload", &file, "--control-bucket", control_bucket]).await?;
+        succeed(world, &["plan", "upload", &file, "--control-bucket", control_bucket]).await?;
         let plan_key = "plan/aex.json".to_owned();
         let plan = read_plan(world, control_bucket, &plan_key).await?;
 
@@ -146,7 +193,7 @@ impl Stage {
         .await?;
 
         report("lifeboat init, then the primary exchange and its records");
-        lifeboat(world, &["init", &file, "--control-bucket", control_bucket]).await?;
+        succeed(world, &["init", &file, "--control-bucket", control_bucket]).await?;
         let day_of = |name: &str, template: &str| {
             StackSpec::new(name, &aex.join(template))
                 .parameter("Epoch", "0")
@@ -156,7 +203,8 @@ impl Stage {
         create_stack(
             &primary,
             &day_of("aex-exchange-e0", "exchange.yaml")
-                .parameter("ListenAddress", SocketAddrV4::new(PRIMARY_IP, port).to_string())
+                .parameter("ListenAddress", primary_address.to_string())
+                .parameter("Streams", setting.streams_parameter())
                 .parameter("LogBucket", log_bucket)
                 .parameter("LogRegion", world.recovery())
                 .parameter("Firehose", recovery_base.output("FirehoseName")?)
@@ -179,10 +227,45 @@ impl Stage {
             plan_key,
             plan,
             plan_file,
+            relay,
+            values,
         };
         stage.put_primary_records(world).await?;
         stage.wait_until_serving(world).await?;
         Ok(stage)
+    }
+
+    /// Where the primary's gateway listens.
+    pub fn primary_address(&self) -> SocketAddr {
+        SocketAddrV4::new(PRIMARY_IP, self.port).into()
+    }
+
+    /// Where the recovery side's gateway listens, once it is there.
+    pub fn recovery_address(&self) -> SocketAddr {
+        SocketAddrV4::new(RECOVERY_IP, self.port).into()
+    }
+
+    /// Writes the plan anew, as `setting` has it, and uploads it: a new version of the same plan.
+    ///
+    /// # Errors
+    /// Where the `lifeboat` command fails; its output is in the error.
+    pub async fn upload_plan(&self, world: &World, setting: &Setting) -> Result<(), WorldError> {
+        write_plan(&self.plan_file, setting, &self.values)?;
+        let file = self.plan_file.display().to_string();
+        succeed(world, &["plan", "upload", &file, "--control-bucket", &self.control_bucket]).await
+    }
+
+    /// Runs the `lifeboat` command as a person would, who has the names of buckets and state machine in the environment.
+    ///
+    /// # Errors
+    /// Where it cannot be started. How it ended is in its output.
+    pub async fn lifeboat(&self, world: &World, args: &[&str]) -> Result<std::process::Output, WorldError> {
+        let environment = [
+            ("LIFEBOAT_CONTROL_BUCKET", self.control_bucket.as_str()),
+            ("LIFEBOAT_EVIDENCE_BUCKET", &self.evidence_bucket),
+            ("LIFEBOAT_STATE_MACHINE", &self.state_machine_arn),
+        ];
+        lifeboat(world, args, &environment).await
     }
 
     /// The exchange's owner sets up its records; Lifeboat only ever moves them.
@@ -222,7 +305,11 @@ impl Stage {
         let http =
             reqwest::Client::builder().no_proxy().build().doing(|| "make an HTTP client".to_owned())?;
         loop {
-            let answer = http.get(&self.plan.probe.primary).timeout(Duration::from_secs(2)).send().await;
+            let answer = http
+                .get(format!("http://{}/health", self.primary_address()))
+                .timeout(Duration::from_secs(2))
+                .send()
+                .await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
@@ -334,6 +421,22 @@ impl Stage {
         succeeded("aws stepfunctions start-execution", &output)
     }
 
+    /// Takes the schedule of the probe away: from now on nobody looks at the primary but who is asked to.
+    ///
+    /// # Errors
+    /// Where the `aws` command fails; its output is in the error.
+    pub async fn take_schedule_away(&self, world: &World) -> Result<(), WorldError> {
+        let output = Command::new(world.venv().program("aws"))
+            .args(["scheduler", "delete-schedule", "--name", "lifeboat-aex-probe"])
+            .env_clear()
+            .envs(aws_environment(world))
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .doing(|| "start the aws command".to_owned())?;
+        succeeded("aws scheduler delete-schedule", &output)
+    }
+
     /// Reads a JSON object of the evidence bucket.
     ///
     /// # Errors
@@ -376,17 +479,36 @@ async fn read_plan(world: &World, bucket: &str, key: &str) -> Result<Plan, World
     Plan::from_json(&bytes).map_err(|problems| WorldError::failed(what(), format!("{problems:?}")))
 }
 
+fn write_plan(file: &Path, setting: &Setting, values: &[(&'static str, String)]) -> Result<(), WorldError> {
+    let mut text = setting.plan_text()?;
+    for (name, value) in values {
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    std::fs::write(file, text).doing(|| format!("write {}", file.display()))
+}
+
 /// Runs the `lifeboat` command as a person would.
-async fn lifeboat(world: &World, args: &[&str]) -> Result<(), WorldError> {
-    let output = Command::new(places::binary("lifeboat")?)
+///
+/// # Errors
+/// Where it cannot be started. How it ended is in its output.
+async fn lifeboat(
+    world: &World,
+    args: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<std::process::Output, WorldError> {
+    Command::new(places::binary("lifeboat")?)
         .args(args)
         .env_clear()
         .envs(aws_environment(world))
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .await
-        .doing(|| "start the lifeboat command".to_owned())?;
-    succeeded(&format!("lifeboat {}", args.join(" ")), &output)
+        .doing(|| "start the lifeboat command".to_owned())
+}
+
+async fn succeed(world: &World, args: &[&str]) -> Result<(), WorldError> {
+    succeeded(&format!("lifeboat {}", args.join(" ")), &lifeboat(world, args, &[]).await?)
 }
 
 fn aws_environment(world: &World) -> [(&'static str, String); 5] {

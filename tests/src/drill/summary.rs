@@ -105,7 +105,7 @@ impl Summary {
     /// The run's exit code; 70 where a check does not hold.
     pub fn exit_code(&self) -> u8 {
         let outcome =
-            lifeboat_rules::Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == self.outcome);
+            lifeboat_rules::Outcome::OF_RUNS.into_iter().find(|outcome| outcome.as_str() == self.outcome);
         match outcome {
             Some(outcome) if self.holds() => outcome.exit_code(),
             _ => 70,

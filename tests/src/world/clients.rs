@@ -27,6 +27,8 @@ pub struct Clients {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// ECS.
     pub ecs: aws_sdk_ecs::Client,
+    /// Lambda.
+    pub lambda: aws_sdk_lambda::Client,
     /// Route 53.
     pub route53: aws_sdk_route53::Client,
     /// S3, by path style: the emulator has one name for all buckets.
@@ -58,12 +60,19 @@ impl Clients {
                     .build(),
             )
             .build();
+        Self::of(config)
+    }
+
+    /// Clients of this configuration.
+    pub fn of(config: SdkConfig) -> Self {
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Self {
-            region: region.to_owned(),
+            region,
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             ecs: aws_sdk_ecs::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
             route53: aws_sdk_route53::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sfn: aws_sdk_sfn::Client::new(&config),

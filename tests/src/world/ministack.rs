@@ -26,10 +26,20 @@ pub struct MiniStack {
 impl MiniStack {
     /// Starts one and returns when it answers. Lambdas are told to make their AWS calls at `lambda_endpoint`.
     pub async fn start(venv: &Venv, run: &RunFolder, lambda_endpoint: &str) -> Result<Self, WorldError> {
+        Self::start_as(venv, run, lambda_endpoint, |program| program).await
+    }
+
+    /// The same, of a program that `changed` has changed.
+    pub async fn start_as(
+        venv: &Venv,
+        run: &RunFolder,
+        lambda_endpoint: &str,
+        changed: impl Fn(Program) -> Program,
+    ) -> Result<Self, WorldError> {
         let log = run.file("ministack.log");
         for _ in 0..PORT_TRIES_MAX {
             let address = free_port()?;
-            let kept = Kept::start(&program(venv, run, address, lambda_endpoint, &log))?;
+            let kept = Kept::start(&changed(program(venv, run, address, lambda_endpoint, &log)))?;
             if until_ready(&kept, address, run.name()).await? {
                 return Ok(Self { kept, address });
             }

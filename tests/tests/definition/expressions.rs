@@ -263,7 +263,10 @@ fn bindings(state: &State<'_>, failure: Value) -> Value {
     json!({
         "states": {
             "context": {
-                "Execution": { "Name": "run-1", "StartTime": at, "Input": input },
+                "Execution": {
+                    "Id": "arn:aws:states:eu-central-1:000000000000:execution:lifeboat-aex:run-1",
+                    "Name": "run-1", "StartTime": at, "Input": input,
+                },
                 "State": { "Name": state.name, "EnteredTime": at, "RetryCount": 0 },
             },
             "input": input,

@@ -88,7 +88,7 @@ name: aex
 regions: {{ primary: eu-west-1, recovery: eu-central-1 }}
 objectives: {{ rto_seconds: 7200 }}
 probe:
-  primary: http://127.0.0.1:1/health
+  primary: [http://127.0.0.1:1/health]
   recovery: {recovery}/health
   timeout_seconds: 1
   attempts: 2

@@ -51,10 +51,12 @@ const PLAN: Shape = Shape::Fields(&[
     required(
         "probe",
         Shape::Fields(&[
-            required("primary", Shape::Text),
+            required("primary", TEXTS),
             required("recovery", Shape::Text),
             required("timeout_seconds", Shape::Whole),
             required("attempts", Shape::Whole),
+            optional("quorum", Shape::Whole),
+            optional("consecutive_failures", Shape::Whole),
             required("interval_seconds", Shape::Whole),
             required("log_still_seconds", Shape::Whole),
         ]),
@@ -93,6 +95,7 @@ const PLAN: Shape = Shape::Fields(&[
             ),
         ]),
     ),
+    optional("admission", Shape::Fields(&[optional("anti_flap_seconds", Shape::Whole)])),
     optional(
         "limits",
         Shape::Fields(&[

@@ -13,10 +13,12 @@ fn good() -> Value {
         "regions": { "primary": "eu-west-1", "recovery": "eu-central-1" },
         "objectives": { "rto_seconds": 7200 },
         "probe": {
-            "primary": "http://10.0.0.10:8080/health",
+            "primary": ["http://10.0.0.10:8080/health"],
             "recovery": "http://10.1.0.10:8080/health",
             "timeout_seconds": 2,
             "attempts": 3,
+            "quorum": 1,
+            "consecutive_failures": 3,
             "interval_seconds": 1,
             "log_still_seconds": 5
         },
@@ -53,6 +55,7 @@ fn good() -> Value {
                 }
             ]
         },
+        "admission": { "anti_flap_seconds": 3600 },
         "limits": {
             "stack_wait_seconds_max": 1200,
             "seal_tries_max": 50,
@@ -164,6 +167,7 @@ fn shape_and_types_agree() {
                 }
             }
             Value::Array(items) => {
+                // Of a list's items only the fields of sections: an item itself has no name to misspell.
                 for (index, value) in items.iter().enumerate() {
                     paths(value, &format!("{at}/{index}"), found);
                 }
@@ -292,6 +296,9 @@ fn the_probe_asks_two_addresses_that_no_flip_moves() {
     let bad = [
         ("ftp://10.0.0.1/", "begin with http"),
         ("10.0.0.1:8080", "begin with http"),
+        ("tcp://10.0.0.1", "names no port"),
+        ("tcp://10.0.0.1:80/health", "without a path"),
+        ("tcp://:80", "names no host"),
         ("http://", "names no host"),
         ("http:///health", "names no host"),
         ("http://:80/", "names no host"),
@@ -305,18 +312,42 @@ fn the_probe_asks_two_addresses_that_no_flip_moves() {
         ("http://a%20b/", "neither a name nor an address"),
     ];
     for (url, says) in bad {
-        refused("/probe/primary", json!(url), &["probe.primary"], says);
+        refused("/probe/primary/0", json!(url), &["probe.primary[0]"], says);
     }
-    for good in
-        ["https://primary.example/health?deep=1", "http://[2001:db8::5]:8443/health", "http://10.0.0.1"]
-    {
-        accepted("/probe/primary", json!(good));
+    for good in [
+        "https://primary.example/health?deep=1",
+        "http://[2001:db8::5]:8443/health",
+        "http://10.0.0.1",
+        "tcp://10.0.0.1:9000",
+        "tcp://[2001:db8::5]:9000",
+    ] {
+        accepted("/probe/primary/0", json!(good));
     }
+    refused("/probe/primary", json!([]), &["probe.primary"], "needs at least 1 targets");
+    let twice = json!(["tcp://10.0.0.1:9000", "tcp://10.0.0.1:9000"]);
+    refused("/probe/primary", twice, &["probe.primary[1]"], "one observer does not become two");
     let moved = "http://gateway.aex.internal/health";
     refused("/probe/recovery", json!(moved), &["probe.recovery"], "a name that the flip moves");
     let same = "http://10.0.0.10:8080/other";
     refused("/probe/recovery", json!(same), &["probe.recovery"], "as the primary's probe does");
     accepted("/probe/recovery", json!("http://10.0.0.10:8081/health"));
+}
+
+#[test]
+fn quorum_and_streak_fit_the_targets_and_the_attempts() {
+    let left_out = Plan::from_value(with("/probe/quorum", Value::Null)).expect("a good plan");
+    assert_eq!((left_out.probe.quorum(), left_out.probe.consecutive_failures()), (1, 3));
+    refused("/probe/quorum", json!(2), &["probe.quorum"], "from 1 to 1 of the primary's targets");
+    refused("/probe/quorum", json!(0), &["probe.quorum"], "from 1 to 1");
+    let left_out = Plan::from_value(with("/probe/consecutive_failures", Value::Null)).expect("a good plan");
+    assert_eq!(left_out.probe.consecutive_failures(), 3);
+    refused("/probe/consecutive_failures", json!(4), &["probe.consecutive_failures"], "from 1 to 3");
+    refused(
+        "/admission",
+        json!({ "anti_flap_seconds": 604_801 }),
+        &["admission.anti_flap_seconds"],
+        "604800 s",
+    );
 }
 
 #[test]
@@ -555,7 +586,7 @@ mod properties {
         /// Any document in any place of a good plan: the same, and what is accepted survives the round trip.
         #[test]
         fn any_part_is_judged_by_path(part in document(), place in 0_usize..9) {
-            let at = ["/name", "/regions", "/probe/primary", "/stacks/0", "/stacks/1/parameters", "/ledger/streams",
+            let at = ["/name", "/regions", "/probe/primary/0", "/stacks/0", "/stacks/1/parameters", "/ledger/streams",
                 "/dns/records/0", "/dns/records/1/recovery", "/limits"][place];
             let plan = if part.is_null() { good() } else { with(at, part) };
             match Plan::from_value(plan) {

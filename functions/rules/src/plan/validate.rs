@@ -31,6 +31,12 @@ pub(super) fn plan(plan: &Plan) -> Vec<Problem> {
     stacks::check(plan, &mut found);
     ledger::check(&plan.ledger, &mut found);
     dns::check(&plan.dns, &mut found);
+    found.within(
+        "admission.anti_flap_seconds",
+        plan.admission.anti_flap_seconds,
+        &bounds::ANTI_FLAP_SECONDS,
+        " s",
+    );
     limits(&plan.limits, &mut found);
     found.0
 }

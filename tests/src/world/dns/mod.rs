@@ -8,6 +8,7 @@ mod zone;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_server::Server;
@@ -32,6 +33,7 @@ pub struct DnsServer {
     address: SocketAddr,
     polls: watch::Receiver<u64>,
     poll: JoinHandle<()>,
+    stale: Arc<AtomicBool>,
     // Dropping it ends its listeners.
     _server: Server<Answerer>,
 }
@@ -46,22 +48,36 @@ impl DnsServer {
         let mut server = Server::new(answerer);
         server.register_socket(udp);
         server.register_listener(tcp, TCP_IDLE, TCP_ANSWERS_BUFFERED);
+        let stale = Arc::new(AtomicBool::new(false));
+        let is_stale = Arc::clone(&stale);
         let poll = tokio::spawn(async move {
             loop {
                 // A listing that fails halfway changes nothing: the last whole one stands.
-                if let Ok(fresh) = source::zones(&route53).await {
+                if let Ok(fresh) = source::zones(&route53).await
+                    && !is_stale.load(Ordering::SeqCst)
+                {
                     publish.send_replace(Arc::new(fresh));
                 }
                 polled.send_modify(|count| *count += 1);
                 tokio::time::sleep(POLL_EVERY).await;
             }
         });
-        Ok(Self { address, polls, poll, _server: server })
+        Ok(Self { address, polls, poll, stale, _server: server })
     }
 
     /// Where to ask, by UDP or TCP.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on it answers what it answers now, whatever Route 53 takes, as a resolver does whose zone does not spread.
+    pub fn hold_answers(&self) {
+        self.stale.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on it answers what Route 53 has, within a moment.
+    pub fn renew_answers(&self) {
+        self.stale.store(false, Ordering::SeqCst);
     }
 
     /// Returns once every change that Route 53 took before this call is served.

@@ -1,6 +1,9 @@
 //! Which fault meets which call: a rule book, without any I/O.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
 
 use super::call::Call;
 
@@ -13,6 +16,7 @@ pub struct Scope {
     operation: Option<String>,
     method: Option<String>,
     path_prefix: Option<String>,
+    says: Option<String>,
 }
 
 impl Scope {
@@ -56,7 +60,13 @@ impl Scope {
         Self { path_prefix: Some(prefix.to_owned()), ..self }
     }
 
-    /// Whether a call is in the scope. A call that does not say its Region is in no Region's scope.
+    /// And only with this text in the body: tells one epoch's write from another's at the same place.
+    pub fn says(self, text: &str) -> Self {
+        Self { says: Some(text.to_owned()), ..self }
+    }
+
+    /// Whether a call is in the scope, but for what its body says. A call that does not say its Region is in no
+    /// Region's scope.
     pub fn covers(&self, call: &Call) -> bool {
         let same = |wanted: &Option<String>, is: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| is == Some(wanted))
@@ -70,14 +80,25 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Whether the body has in it what the scope asks for. A body that was not read has nothing in it.
+    fn covers_body(&self, body: Option<&[u8]>) -> bool {
+        self.says.as_ref().is_none_or(|says| {
+            body.is_some_and(|body| body.windows(says.len().max(1)).any(|part| part == says.as_bytes()))
+        })
+    }
+}
+
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The connection is dropped without an answer, before the call reaches anything: a Region that is gone answers
     /// no 503, it answers nothing.
     Refuse,
-    /// The call waits before it goes on.
+    /// The call waits before it goes on, which it does even when its caller has gone.
     Delay(Duration),
+    /// The call waits until the rule is lifted, and then goes on, even when its caller has gone long since.
+    Hold,
     /// The call is answered with the service's own throttling error.
     Throttle,
     /// The call is done, and its answer is lost: the caller cannot know.
@@ -89,12 +110,50 @@ pub enum Fault {
 pub struct RuleId(u64);
 
 /// What the rules say about one call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Verdict {
     /// Waited first; the delays of several rules add up.
     pub(super) delay: Duration,
+    /// Waited for next.
+    pub(super) held: Option<Held>,
     /// Then this, if anything.
     pub(super) fault: Option<Fault>,
+}
+
+/// What a call needs that is held.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// Says `true`, or that its sender is gone, once the rule is lifted.
+    released: watch::Receiver<bool>,
+    /// Told the status of the answer that came in the end.
+    pub(super) answered: mpsc::UnboundedSender<u16>,
+}
+
+impl Held {
+    /// Returns once the rule is lifted.
+    pub(super) async fn released(&mut self) {
+        // The sender is gone with the rule: released as well.
+        let _ = self.released.wait_for(|released| *released).await;
+    }
+}
+
+/// The other end of [`Held`].
+#[derive(Debug)]
+struct Gate {
+    open: watch::Sender<bool>,
+    answered: mpsc::UnboundedSender<u16>,
+    answers: mpsc::UnboundedReceiver<u16>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        let (answered, answers) = mpsc::unbounded_channel();
+        Self { open: watch::channel(false).0, answered, answers }
+    }
+
+    fn hold(&self) -> Held {
+        Held { released: self.open.subscribe(), answered: self.answered.clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -103,6 +162,7 @@ struct Rule {
     scope: Scope,
     fault: Fault,
     times_left: Option<u32>,
+    gate: Option<Gate>,
 }
 
 /// The rules in force, oldest first.
@@ -110,14 +170,34 @@ struct Rule {
 pub(super) struct Rules {
     rules: Vec<Rule>,
     given: u64,
+    met: BTreeMap<u64, u64>,
 }
 
 impl Rules {
     pub(super) fn add(&mut self, scope: Scope, fault: Fault, times: Option<u32>) -> RuleId {
         self.given += 1;
         let id = RuleId(self.given);
-        self.rules.push(Rule { id, scope, fault, times_left: times });
+        let gate = (fault == Fault::Hold).then(Gate::new);
+        self.rules.push(Rule { id, scope, fault, times_left: times, gate });
         id
+    }
+
+    /// Lifts a rule and lets go what it holds. The answers come by the channel, which ends with the last of them.
+    pub(super) fn release(&mut self, id: RuleId) -> Option<mpsc::UnboundedReceiver<u16>> {
+        let index = self.rules.iter().position(|rule| rule.id == id)?;
+        let Gate { open, answered: _, answers } = self.rules.remove(index).gate?;
+        open.send_replace(true);
+        Some(answers)
+    }
+
+    /// How many calls a rule has met so far, lifted or used up since or not.
+    pub(super) fn met(&self, id: RuleId) -> u64 {
+        self.met.get(&id.0).copied().unwrap_or_default()
+    }
+
+    /// Whether a rule's say about the call depends on its body.
+    pub(super) fn depend_on_body(&self, call: &Call) -> bool {
+        self.rules.iter().any(|rule| rule.scope.says.is_some() && rule.scope.covers(call))
     }
 
     pub(super) fn lift(&mut self, id: RuleId) -> bool {
@@ -131,21 +211,24 @@ impl Rules {
     }
 
     /// Judges a call, and counts it against the rules that it met.
-    pub(super) fn judge(&mut self, call: &Call) -> Verdict {
+    pub(super) fn judge(&mut self, call: &Call, body: Option<&[u8]>) -> Verdict {
         let mut verdict = Verdict::default();
         for rule in &mut self.rules {
-            if rule.times_left == Some(0) || !rule.scope.covers(call) {
+            if rule.times_left == Some(0) || !rule.scope.covers(call) || !rule.scope.covers_body(body) {
                 continue;
             }
             match rule.fault {
                 Fault::Delay(more) => verdict.delay += more,
+                Fault::Hold => verdict.held = rule.gate.as_ref().map(Gate::hold),
                 // The oldest rule that ends the call is the one that counts, and the only one that is used up.
                 other if verdict.fault.is_none() => verdict.fault = Some(other),
                 _ => continue,
             }
+            *self.met.entry(rule.id.0).or_default() += 1;
             rule.times_left = rule.times_left.map(|left| left.saturating_sub(1));
         }
-        self.rules.retain(|rule| rule.times_left != Some(0));
+        // One that still holds calls stays until it is lifted.
+        self.rules.retain(|rule| rule.times_left != Some(0) || rule.gate.is_some());
         verdict
     }
 }
@@ -185,8 +268,8 @@ mod tests {
         rules.add(Scope::region("r"), Fault::Throttle, None);
         rules.add(Scope::everything(), Fault::Delay(second), None);
         rules.add(Scope::everything(), Fault::Refuse, None);
-        let verdict = rules.judge(&call("a", Some("r"), "s3", "/"));
-        assert_eq!(verdict, Verdict { delay: 2 * second, fault: Some(Fault::Throttle) });
+        let verdict = rules.judge(&call("a", Some("r"), "s3", "/"), None);
+        assert_eq!((verdict.delay, verdict.fault), (2 * second, Some(Fault::Throttle)));
     }
 
     #[test]
@@ -194,12 +277,44 @@ mod tests {
         let mut rules = Rules::default();
         let one = call("a", Some("r"), "s3", "/");
         rules.add(Scope::everything(), Fault::LoseAnswer, Some(2));
-        let faults: Vec<_> = (0..3).map(|_| rules.judge(&one).fault).collect();
+        let faults: Vec<_> = (0..3).map(|_| rules.judge(&one, None).fault).collect();
         assert_eq!(faults, [Some(Fault::LoseAnswer), Some(Fault::LoseAnswer), None]);
+        assert_eq!(rules.met(RuleId(1)), 2, "it is used up, and what it did is known");
 
         let rule = rules.add(Scope::everything(), Fault::Refuse, None);
         assert!(rules.lift(rule));
         assert!(!rules.lift(rule));
-        assert_eq!(rules.judge(&one), Verdict::default());
+        let verdict = rules.judge(&one, None);
+        assert_eq!((verdict.delay, verdict.fault), (Duration::ZERO, None));
+    }
+
+    #[test]
+    fn a_rule_about_the_body_meets_only_calls_that_say_so() {
+        let mut rules = Rules::default();
+        let one = call("a", Some("r"), "s3", "/log/1");
+        assert!(!rules.depend_on_body(&one));
+        rules.add(Scope::everything().path_prefix("/log/").says("\"epoch\":2"), Fault::Refuse, None);
+        assert!(rules.depend_on_body(&one));
+        assert!(!rules.depend_on_body(&call("a", Some("r"), "s3", "/other")));
+        assert_eq!(rules.judge(&one, Some(b"{\"epoch\":3}")).fault, None);
+        assert_eq!(rules.judge(&one, None).fault, None);
+        assert_eq!(rules.judge(&one, Some(b"{\"epoch\":2}")).fault, Some(Fault::Refuse));
+    }
+
+    #[tokio::test]
+    async fn what_is_held_waits_for_the_rule_to_be_lifted_though_its_count_is_used_up() {
+        let mut rules = Rules::default();
+        let one = call("a", Some("r"), "s3", "/");
+        let rule = rules.add(Scope::everything(), Fault::Hold, Some(1));
+        let mut held = rules.judge(&one, None).held.unwrap();
+        assert!(rules.judge(&one, None).held.is_none());
+        let waiting = tokio::time::timeout(Duration::from_millis(50), held.released()).await;
+        assert!(waiting.is_err(), "it did not wait");
+        let mut answers = rules.release(rule).unwrap();
+        held.released().await;
+        held.answered.send(412).unwrap();
+        drop(held);
+        assert_eq!((answers.recv().await, answers.recv().await), (Some(412), None));
+        assert!(rules.release(rule).is_none());
     }
 }

@@ -44,6 +44,8 @@ struct Shared {
     upstream: OnceLock<Upstream>,
     rules: Mutex<Rules>,
     journal: Journal,
+    /// Calls that go on without their caller.
+    on_their_own: Mutex<JoinSet<()>>,
 }
 
 impl Shared {
@@ -51,13 +53,22 @@ impl Shared {
         // A rule book is whole between any two statements: a panic elsewhere does not spoil it.
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn on_their_own(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.on_their_own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Proxy {
     /// A proxy that leads nowhere yet; each call is written to `log`, one JSON line each.
     pub fn new(log: &Path) -> Result<Self, WorldError> {
         let journal = Journal::create(log).doing(|| format!("write {}", log.display()))?;
-        let shared = Shared { upstream: OnceLock::new(), rules: Mutex::default(), journal };
+        let shared = Shared {
+            upstream: OnceLock::new(),
+            rules: Mutex::default(),
+            journal,
+            on_their_own: Mutex::default(),
+        };
         Ok(Self { shared: Arc::new(shared), listeners: BTreeMap::new() })
     }
 
@@ -90,6 +101,7 @@ impl Drop for Proxy {
         for (_, task) in self.listeners.values() {
             task.abort();
         }
+        self.shared.on_their_own().abort_all();
     }
 }
 
@@ -113,6 +125,22 @@ impl ProxyHandle {
     /// Lifts one fault; false when it was lifted or used up before.
     pub fn lift(&self, rule: RuleId) -> bool {
         self.shared.rules().lift(rule)
+    }
+
+    /// How many calls a fault has met so far; it may be lifted or used up since.
+    pub fn met(&self, rule: RuleId) -> u64 {
+        self.shared.rules().met(rule)
+    }
+
+    /// Lifts a [`Fault::Hold`], lets the calls go that it holds, and returns the status of each one's answer, once all of
+    /// them have one. None where there is no such rule any more, or it holds nothing.
+    pub async fn release(&self, rule: RuleId) -> Option<Vec<u16>> {
+        let mut answers = self.shared.rules().release(rule)?;
+        let mut statuses = Vec::new();
+        while let Some(status) = answers.recv().await {
+            statuses.push(status);
+        }
+        Some(statuses)
     }
 
     /// Lifts all faults.

@@ -9,6 +9,8 @@ pub const VERSION: u32 = 1;
 pub const RTO_SECONDS: RangeInclusive<u32> = 30..=86_400;
 /// `probe.timeout_seconds`: the scheduled probe asks every 10 s.
 pub const PROBE_TIMEOUT_SECONDS: RangeInclusive<u32> = 1..=10;
+/// `probe.primary`: all targets are asked at once, from one Lambda.
+pub const PROBE_TARGETS: RangeInclusive<usize> = 1..=10;
 /// `probe.attempts`: one failure alone is noise, so an owner who wants speed says so with 1.
 pub const PROBE_ATTEMPTS: RangeInclusive<u32> = 1..=20;
 /// `probe.interval_seconds`.
@@ -43,6 +45,8 @@ pub const BATCH_CHARS_MAX: usize = 32_000;
 /// Characters kept free for one value of the epoch's TXT record: quotes, an epoch and two indices of up to 20
 /// digits each, a digest of 64.
 pub const EPOCH_VALUE_CHARS: usize = 140;
+/// `admission.anti_flap_seconds`: a week at most; 0 leaves automatics to the other rules.
+pub const ANTI_FLAP_SECONDS: RangeInclusive<u32> = 0..=604_800;
 /// `limits.stack_wait_seconds_max`: a poll every 5 s is about ten history events, and an execution's history
 /// ends at 25,000.
 pub const STACK_WAIT_SECONDS: RangeInclusive<u32> = 10..=7_200;

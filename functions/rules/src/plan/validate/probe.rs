@@ -12,12 +12,14 @@ pub(super) fn check(plan: &Plan, found: &mut Problems) {
     found.within("probe.interval_seconds", probe.interval_seconds, &bounds::PROBE_INTERVAL_SECONDS, " s");
     found.within("probe.log_still_seconds", probe.log_still_seconds, &bounds::LOG_STILL_SECONDS, " s");
     if found.0.len() == before {
+        quorum(plan, found);
         waiting(plan, found);
     }
 }
 
 fn addresses(plan: &Plan, found: &mut Problems) {
-    let endpoint = |field: &str, url: &str, found: &mut Problems| match syntax::http_endpoint(url) {
+    let probe = &plan.probe;
+    let mut check = |field: &str, url: &str, parsed: Result<(String, u16), &str>| match parsed {
         Ok(endpoint) => {
             if plan.dns.records.iter().any(|record| record.name == endpoint.0) {
                 found.add(
@@ -35,13 +37,38 @@ fn addresses(plan: &Plan, found: &mut Problems) {
             None
         }
     };
-    let primary = endpoint("probe.primary", &plan.probe.primary, found);
-    let recovery = endpoint("probe.recovery", &plan.probe.recovery, found);
-    if let (Some(primary), Some(recovery)) = (primary, recovery)
-        && primary == recovery
+    let primary: Vec<_> = probe
+        .primary
+        .iter()
+        .enumerate()
+        .map(|(index, url)| check(&format!("probe.primary[{index}]"), url, syntax::probe_endpoint(url)))
+        .collect();
+    let recovery = check("probe.recovery", &probe.recovery, syntax::http_endpoint(&probe.recovery));
+    if let Some((host, port)) = &recovery
+        && primary.contains(&recovery)
     {
-        let (host, port) = recovery;
         found.add("probe.recovery", format!("asks {host} port {port}, as the primary's probe does"));
+    }
+    found.count("probe.primary", probe.primary.len(), &bounds::PROBE_TARGETS, "targets");
+    for (index, url) in probe.primary.iter().enumerate() {
+        if probe.primary[..index].contains(url) {
+            found.add(
+                format!("probe.primary[{index}]"),
+                format!("{url:?} stands there twice: one observer does not become two"),
+            );
+        }
+    }
+}
+
+/// The numbers that are about the other numbers.
+fn quorum(plan: &Plan, found: &mut Problems) {
+    let probe = &plan.probe;
+    let targets = u32::try_from(probe.primary.len()).unwrap_or(u32::MAX).max(1);
+    if let Some(quorum) = probe.quorum {
+        found.within("probe.quorum", quorum, &(1..=targets), " of the primary's targets");
+    }
+    if let Some(failures) = probe.consecutive_failures {
+        found.within("probe.consecutive_failures", failures, &(1..=probe.attempts), " of the attempts");
     }
 }
 

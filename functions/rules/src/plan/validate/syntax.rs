@@ -78,14 +78,31 @@ pub(super) fn is_in_zone(name: &str, zone: &str) -> bool {
 
 /// The host and the port of an http or https URL.
 pub(super) fn http_endpoint(url: &str) -> Result<(String, u16), &'static str> {
-    let (rest, default_port) = if let Some(rest) = url.strip_prefix("http://") {
-        (rest, 80)
+    if let Some(rest) = url.strip_prefix("http://") {
+        endpoint(rest, Some(80))
     } else if let Some(rest) = url.strip_prefix("https://") {
-        (rest, 443)
+        endpoint(rest, Some(443))
     } else {
-        return Err("must begin with http:// or https://");
+        Err("must begin with http:// or https://")
+    }
+}
+
+/// The host and the port of what a probe of the primary asks: as [`http_endpoint`], or `tcp://<host>:<port>`.
+pub(super) fn probe_endpoint(url: &str) -> Result<(String, u16), &'static str> {
+    let Some(rest) = url.strip_prefix("tcp://") else {
+        return http_endpoint(url).map_err(|why| match why {
+            "must begin with http:// or https://" => "must begin with http://, https:// or tcp://",
+            why => why,
+        });
     };
-    if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if rest.contains(['/', '?', '#']) {
+        return Err("must be tcp://<host>:<port>, without a path");
+    }
+    endpoint(rest, None)
+}
+
+fn endpoint(rest: &str, default_port: Option<u16>) -> Result<(String, u16), &'static str> {
+    if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("must not contain spaces or control characters");
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -115,7 +132,7 @@ pub(super) fn http_endpoint(url: &str) -> Result<(String, u16), &'static str> {
         return Err("has a host that is neither a name nor an address");
     }
     let port = match port {
-        None => default_port,
+        None => default_port.ok_or("names no port")?,
         Some(port) => match port.parse::<u16>() {
             Ok(port) if port > 0 => port,
             _ => return Err("has a port that is not from 1 to 65535"),

@@ -1,0 +1,62 @@
+//! What `--help` shows below the options of each command.
+
+pub(super) const TOP_EXAMPLES: &str = "\
+Examples:
+  lifeboat plan check infra/plans/example.yaml
+  lifeboat plan upload infra/plans/example.yaml --control-bucket aex-control
+  lifeboat init infra/plans/example.yaml --control-bucket aex-control
+  lifeboat status --plan aex --control-bucket aex-control --evidence-bucket aex-evidence
+
+The buckets can be set once: LIFEBOAT_CONTROL_BUCKET, LIFEBOAT_EVIDENCE_BUCKET.";
+
+pub(super) const CHECK_EXAMPLES: &str = "\
+Examples:
+  lifeboat plan check infra/plans/example.yaml
+  lifeboat plan check --json infra/plans/example.yaml | jq '.problems[] | \"\\(.file):\\(.line) \\(.message)\"'";
+
+pub(super) const UPLOAD_EXAMPLES: &str = "\
+Examples:
+  lifeboat plan upload infra/plans/example.yaml --control-bucket aex-control
+  LIFEBOAT_CONTROL_BUCKET=aex-control lifeboat plan upload infra/plans/example.yaml --profile drill --json
+
+Templates are stored by their content, so uploading twice changes nothing; the plan becomes a new version of
+plan/<name>.json, which the next run uses.";
+
+pub(super) const INIT_EXAMPLES: &str = "\
+Examples:
+  lifeboat init infra/plans/example.yaml --control-bucket aex-control
+  lifeboat init --plan aex --control-bucket aex-control --region eu-central-1
+
+Before this nobody may write to the ledger; afterwards the primary may. Run again, it opens what the plan has got
+since and leaves the rest alone, until a failover: then a new stream is for a person to decide about.";
+
+pub(super) const STATUS_EXAMPLES: &str = "\
+Examples:
+  lifeboat status --plan aex --control-bucket aex-control --evidence-bucket aex-evidence
+  lifeboat status --plan aex --check --json | jq .alarm
+  lifeboat status --plan aex --verify
+
+Without --verify the pen is told from the last object of each stream: under which epoch its writer writes, or which
+control entry stands there. Whether a control entry counts is what the entries before it decide: --verify reads them.";
+
+pub(super) const HANDBACK_EXAMPLES: &str = "\
+Examples:
+  lifeboat handback --plan aex --reason 'the run halted, the primary is well'
+  lifeboat handback --plan aex --reason 'back from the drill' --take-from-recovery --by 'A. Operator' --yes --json
+
+The whole ledger is proven first. Then, in this order: a new epoch is claimed, every stream is opened for the primary,
+the records are moved to the primary's values under that epoch's fence, and the manifest is written. Stopped on the
+way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.";
+
+pub(super) const ACKNOWLEDGE_EXAMPLES: &str = "\
+Examples:
+  lifeboat acknowledge --plan aex --reason 'the rack is replaced'
+
+Within the plan's anti-flap window one automatic failover is all there is, until a person has said this.";
+
+pub(super) const MAINTENANCE_EXAMPLES: &str = "\
+Examples:
+  lifeboat maintenance begin --plan aex --reason 'moving the rack'
+  lifeboat maintenance end --plan aex --reason 'the rack is moved'
+
+Begun twice, it is begun once: the first word stands.";

@@ -1,0 +1,28 @@
+//! The plan as the Lambdas have it: in the control bucket, by its name.
+
+use lifeboat_rules::Plan;
+use lifeboat_runtime::{Context, Store};
+
+use crate::aws;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The key of a plan in the control bucket.
+pub(crate) fn plan_key(name: &str) -> String {
+    format!("plan/{name}.json")
+}
+
+/// Reads an uploaded plan.
+pub(crate) async fn uploaded(store: &Store, control: &str, name: &str) -> Result<Plan, Failure> {
+    let key = plan_key(name);
+    let what = || format!("could not read the plan s3://{control}/{key}");
+    let bytes = store.get(control, &key, None).await.map_err(|error| aws::step_failure(what(), &error))?;
+    let Some(bytes) = bytes else {
+        return Err(Failure::new(
+            Exit::NoInput,
+            format!("there is no plan s3://{control}/{key}"),
+            "store it with `lifeboat plan upload FILE`, or check --plan and --control-bucket",
+        ));
+    };
+    Context::read_plan(&bytes).map_err(|error| aws::step_failure(what(), &error))
+}

@@ -1,0 +1,366 @@
+//! `lifeboat handback` against the wire forms of S3 and Route 53: what it does, what it refuses, and that a hand-back which
+//! was stopped at any point is finished by the next one. What these do not prove: that an exchange resumes on what is
+//! opened.
+
+mod support;
+
+use lifeboat_ledger::Holder;
+use lifeboat_rules::Outcome;
+use lifeboat_rules::epoch::Cause;
+use serde_json::{Value, json};
+use support::s3::S3;
+use support::world::{GATEWAY, PRIMARY, RECOVERY, World, claim_path, manifest_path, slot_path};
+
+const HANDBACK: [&str; 6] = ["handback", "--reason", "the primary is well", "--by", "ops", "--yes"];
+
+fn with<'a>(flags: &[&'a str]) -> Vec<&'a str> {
+    [&HANDBACK[..], flags].concat()
+}
+
+#[track_caller]
+fn says(failure: &Value, texts: &[&str]) {
+    let error = failure["error"].to_string();
+    for text in texts {
+        assert!(error.contains(text), "{error} should say: {text}");
+    }
+}
+
+/// A hand-back that is refused with nothing done.
+#[track_caller]
+fn refused(world: &World, flags: &[&str], code: i32, texts: &[&str]) {
+    let (puts, keys) = (world.s3.puts(), world.s3.keys());
+    let failure = world.ends(&with(flags), code);
+    says(&failure, texts);
+    says(&failure, &["nothing was done"]);
+    assert_eq!((world.s3.puts(), world.s3.keys()), (puts, keys), "nothing is stored");
+    assert_eq!(world.zone_epoch(), None, "the records are not touched");
+}
+
+#[test]
+fn after_a_run_that_halted_the_primary_has_the_pen_again() {
+    let world = World::halted();
+    let before = world.s3.puts().len();
+    let report = world.json(&HANDBACK);
+    let run = report["run"].as_str().expect("a name").to_owned();
+    assert!(run.starts_with("handback-20") && run.len() == "handback-20261123T120000Z-123456".len(), "{run}");
+    assert_eq!((&report["handback"], &report["epoch"]), (&json!("done"), &json!(3)));
+    let sealed = json!({ "state": "sealed", "epoch": 2, "run": "run-2" });
+    assert_eq!(
+        report["facts"]["streams"],
+        json!([
+            { "stream": "ME1", "seq": 3, "taken_from": sealed },
+            { "stream": "ME2", "seq": 3, "taken_from": sealed },
+        ])
+    );
+    world.assert_primary_holds(3);
+
+    let manifest = world.manifest(&run);
+    assert_eq!((manifest.outcome, manifest.reason.as_str()), (Outcome::HandedBack, "the primary is well"));
+    assert_eq!((manifest.facts["by"].as_str(), manifest.records.len()), (Some("ops"), 0));
+    assert_eq!(manifest.facts, report["facts"]);
+    assert_eq!(report["manifest"]["key"], json!(format!("aex/{run}/manifest.json")));
+    let stored = lifeboat_rules::evidence::sha256(&world.s3.object(&manifest_path(&run)));
+    assert_eq!(report["manifest"]["sha256"], json!(stored));
+
+    let claim: Value = serde_json::from_slice(&world.s3.object(&claim_path(3))).expect("JSON");
+    assert_eq!((&claim["run"], &claim["cause"]), (&json!(run), &json!("hand_back")));
+    assert_eq!(
+        world.s3.puts()[before..],
+        [claim_path(3), slot_path("ME1", 3), slot_path("ME2", 3), manifest_path(&run)],
+        "claimed first, closed last"
+    );
+    assert_eq!(world.zone_epoch(), Some(3), "a late batch of the run is refused by this fence");
+    assert_eq!(world.route53.values(GATEWAY, "A"), [PRIMARY]);
+
+    let puts = world.s3.puts();
+    let again = world.json(&HANDBACK);
+    assert_eq!((&again["handback"], &again["epoch"]), (&json!("done_already"), &json!(3)));
+    let again = world.run(&HANDBACK);
+    assert!(
+        again.out.starts_with("the primary holds the pen of aex already; nothing was done\n"),
+        "{again:?}"
+    );
+    assert_eq!(world.s3.puts(), puts, "nothing is done twice");
+}
+
+#[test]
+fn a_person_reads_what_was_done() {
+    let world = World::halted();
+    let run = world.run(&HANDBACK);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
+    for text in [
+        "the primary of aex in eu-west-1 holds the pen\n",
+        "epoch     3, run handback-",
+        "opened    ME1 at 3, ME2 at 3\n",
+        "records   moved, 1 changes in one batch\n",
+        "stacks that a run has launched",
+    ] {
+        assert!(run.out.contains(text), "{} should say: {text}", run.out);
+    }
+}
+
+#[test]
+fn after_a_failover_the_pen_is_taken_from_the_recovery_side_on_a_word_of_its_own() {
+    let world = World::opened();
+    world.claim(2, "run-2", Cause::Alarm, 86_400);
+    world.fence(2);
+    for stream in ["ME1", "ME2"] {
+        world.seal(stream, 2, "run-2");
+        world.open(stream, 2, Holder::Recovery, "run-2");
+        world.write(stream, 2);
+    }
+    world.close("run-2", Outcome::Recovered, "", None);
+    let zone = [("gateway.aex.internal", "A", "5", &[RECOVERY][..])];
+    let world = World { route53: support::route53::Route53::start(&zone), ..world };
+    refused(&world, &[], 3, &["holds the pen of ME1 (epoch 2), ME2 (epoch 2)", "--take-from-recovery"]);
+
+    let report = world.json(&with(&["--take-from-recovery"]));
+    let taken_from = json!({ "state": "open", "epoch": 2, "holder": "recovery" });
+    assert_eq!(report["facts"]["streams"][0], json!({ "stream": "ME1", "seq": 5, "taken_from": taken_from }));
+    assert_eq!(report["facts"]["records"]["changes"].as_array().map(Vec::len), Some(3), "{report}");
+    world.assert_primary_holds(3);
+    assert_eq!((world.route53.values(GATEWAY, "A"), world.zone_epoch()), (vec![PRIMARY.to_owned()], Some(3)));
+}
+
+#[test]
+fn records_that_are_kept_are_not_even_asked_for() {
+    let world = World::halted();
+    let report = world.json(&with(&["--keep-records"]));
+    assert_eq!(report["facts"]["records"], json!({ "kept": true }));
+    assert!(report["warnings"][1].as_str().expect("a warning").contains("arrives late"), "{report}");
+    assert_eq!(world.route53.calls(), 0);
+    world.assert_primary_holds(3);
+}
+
+#[test]
+fn a_run_without_a_manifest_may_be_going_on() {
+    for cause in [Cause::Alarm, Cause::Operator] {
+        let world = World::opened();
+        world.claim(2, "run-2", cause, 60);
+        refused(
+            &world,
+            &[],
+            3,
+            &["run run-2 (epoch 2) of aex has no manifest", "describe-execution", "--run-is-over"],
+        );
+        // It has sealed nothing, but might still: under epoch 3 its seal will count for nothing.
+        let report = world.json(&with(&["--run-is-over"]));
+        assert_eq!((&report["handback"], &report["facts"]["run_is_over"]), (&json!("done"), &json!(true)));
+        world.assert_primary_holds(3);
+        world.seal("ME1", 2, "run-2");
+        world.assert_primary_holds(3);
+    }
+}
+
+#[test]
+fn a_fence_without_a_seal_is_handed_back_too() {
+    let world = World::opened();
+    world.claim(2, "run-2", Cause::Alarm, 86_400);
+    world.fence(2);
+    world.close("run-2", Outcome::Halted, "no seal was put", None);
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done"));
+    world.assert_primary_holds(3);
+}
+
+#[test]
+fn where_the_pen_was_never_taken_nothing_is_done() {
+    let world = World::opened();
+    let puts = world.s3.puts();
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+    world.claim(2, "run-2", Cause::Alarm, 60);
+    world.close("run-2", Outcome::StoodDown, "it came back", None);
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+    assert_eq!(world.s3.puts(), puts);
+    refused(&World::uploaded(), &[], 3, &["no epoch was ever claimed", "lifeboat init"]);
+}
+
+#[test]
+fn a_ledger_that_is_not_whole_is_given_to_nobody() {
+    let world = World::halted();
+    world.s3.put(&slot_path("ME1", 2), b"{\"stream\":\"ME1\",\"seq\":2}\n");
+    refused(&world, &[], 1, &["is broken", "stream ME1, sequence 2", "00000000000000000002.ndjson"]);
+
+    let world = World::halted();
+    world.s3.refuse_gets_of("log/ME2/", 403);
+    refused(&world, &[], 2, &["could not be proven", "stream ME2", "could not be read"]);
+
+    let world = World::halted();
+    world.folder.replace("plan.yaml", "[ME1, ME2]", "[ME1, ME2, ME3]");
+    let environment = world.s3.environment();
+    let upload = ["plan", "upload", "plan.yaml", "--bucket", "control"];
+    assert_eq!(world.folder.lifeboat_with(&upload, &environment).code, 0);
+    refused(&world, &[], 2, &["stream ME3: no entries at all"]);
+}
+
+#[test]
+fn records_that_could_not_be_moved_are_found_out_before_anything_is_done() {
+    let world = World::halted();
+    world.route53.refuse_reads(Some(403));
+    refused(&world, &[], 69, &["the records of aex.internal could not be moved", "--keep-records"]);
+    world.route53.refuse_reads(None);
+    world.route53.give_records_a_policy();
+    refused(&world, &[], 65, &["has a routing policy", "--keep-records"]);
+
+    let zone: [(&str, &str, &str, &[&str]); 2] = [
+        ("gateway.aex.internal", "A", "5", &[RECOVERY]),
+        ("_lifeboat-epoch.aex.internal", "TXT", "60", &["\"9/1of1/0123456789abcdef\""]),
+    ];
+    let world = World { route53: support::route53::Route53::start(&zone), ..World::halted() };
+    let puts = world.s3.puts();
+    let failure = world.ends(&HANDBACK, 4);
+    says(&failure, &["nothing was done", "epoch 9", "lifeboat status --plan aex"]);
+    assert_eq!((world.s3.puts(), world.zone_epoch()), (puts, Some(9)));
+}
+
+#[test]
+fn without_a_yes_and_without_a_terminal_nothing_is_called() {
+    let world = World::halted();
+    let regions = world.s3.regions();
+    let run = world.run(&["handback", "--reason", "x"]);
+    assert_eq!(run.code, 64, "{run:?}");
+    assert!(run.err.contains("--yes") && run.err.contains("nothing was done"), "{run:?}");
+    for wrong in [&["handback", "--yes"][..], &["handback", "--yes", "--reason", ""]] {
+        assert_eq!(world.run(wrong).code, 64, "a hand-back has a reason: {wrong:?}");
+    }
+    assert_eq!(world.s3.regions(), regions);
+}
+
+#[test]
+fn on_a_terminal_a_person_is_asked_and_told_what_will_be_done() {
+    let ask = |world: &World, answer: &str| {
+        let run = world.on_a_terminal(&["handback", "--reason", "it is well", "--by", "ops"], answer);
+        for text in [
+            "This gives the pen of aex back to the primary in eu-west-1:",
+            "epoch    3, after 2 (run run-2, Halted)",
+            "opens    ME2, which is sealed by run run-2 under epoch 2, at 3",
+            "records  1 to the primary's values, in aex.internal",
+            "word     ops: it is well",
+            "Go on? [y/N] ",
+        ] {
+            assert!(run.out.contains(text), "{run:?} should say: {text}");
+        }
+        run
+    };
+    let world = World::halted();
+    let puts = world.s3.puts();
+    let declined = ask(&world, "\n");
+    assert_eq!(declined.code, 3, "{declined:?}");
+    assert!(declined.out.contains("it was not agreed to; nothing was done"), "{declined:?}");
+    assert_eq!(world.s3.puts(), puts);
+    let agreed = ask(&world, "y\n");
+    assert_eq!(agreed.code, 0, "{agreed:?}");
+    assert!(agreed.out.contains("the primary of aex in eu-west-1 holds the pen"), "{agreed:?}");
+    world.assert_primary_holds(3);
+}
+
+#[test]
+fn whoever_is_newer_wins() {
+    let world = World::halted();
+    let other = json!({ "epoch": 3, "run": "run-3", "at": "2026-11-23T12:00:00Z", "cause": "operator" });
+    world.s3.put_unlisted(&claim_path(3), other.to_string().as_bytes());
+    refused(&world, &[], 4, &["somebody else has claimed epoch 3", "epoch 3 is held by run run-3"]);
+
+    // It comes between the claim and the second stream.
+    let world = World::halted();
+    let seal =
+        world.tail("ME2").control_segment(&lifeboat_ledger::Control::Seal(lifeboat_ledger::control::Seal {
+            epoch: 9,
+            run: "run-9".to_owned(),
+        }));
+    world.s3.put_unlisted(&slot_path("ME2", 3), &seal);
+    let failure = world.ends(&HANDBACK, 4);
+    says(&failure, &["epoch 3 is claimed, and not every stream is open", "epoch 9 holds it"]);
+    assert_eq!(world.zone_epoch(), None);
+    assert!(!world.s3.keys().iter().any(|key| key.starts_with("evidence/aex/handback-")));
+}
+
+/// Runs a hand-back into trouble, then another one that finishes it.
+#[track_caller]
+fn stopped_then_finished(trouble: impl Fn(&S3, &World), code: i32, texts: &[&str], epoch: u64) {
+    let world = World::halted();
+    trouble(&world.s3, &world);
+    let failure = world.ends(&HANDBACK, code);
+    says(&failure, texts);
+    let standing = world.json(&["status"]);
+    assert_eq!(standing["alarm"]["admitted"], json!(false), "no alarm acts on half a hand-back: {standing}");
+    if code == 3 {
+        says(&failure, &["until a hand-back has finished, no alarm starts a run"]);
+        let warning = standing["warnings"][0].as_str().expect("a warning");
+        assert!(warning.contains("was not finished: `lifeboat handback` again"), "{standing}");
+    }
+
+    world.s3.mend();
+    world.route53.refuse_changes(None);
+    let report = world.json(&HANDBACK);
+    assert_eq!((&report["handback"], &report["epoch"]), (&json!("done"), &json!(epoch)));
+    world.assert_primary_holds(epoch);
+    assert_eq!(
+        (world.zone_epoch(), world.route53.values(GATEWAY, "A")),
+        (Some(epoch), vec![PRIMARY.to_owned()])
+    );
+    let run = report["run"].as_str().expect("a name");
+    assert_eq!(world.manifest(run).outcome, Outcome::HandedBack);
+    assert_eq!(world.json(&["status"])["alarm"]["admitted"], json!(true));
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+}
+
+#[test]
+fn stopped_at_any_point_it_is_finished_by_the_next_one() {
+    let epoch_3 = "epoch/aex/00000000000000000003";
+    stopped_then_finished(
+        |s3, _| s3.refuse_puts_of(epoch_3, 403),
+        69,
+        &["could not claim epoch 3; nothing was done"],
+        3,
+    );
+    for stream in ["log/ME1/", "log/ME2/"] {
+        stopped_then_finished(
+            |s3, _| s3.refuse_puts_of(stream, 403),
+            3,
+            &["epoch 3 is claimed, and not every stream is open for the primary", stream],
+            4,
+        );
+    }
+    stopped_then_finished(
+        |_, world| world.route53.refuse_changes(Some(403)),
+        3,
+        &["the ledger is open for the primary under epoch 3", "the records of aex.internal are not moved"],
+        4,
+    );
+    stopped_then_finished(
+        |s3, _| s3.refuse_puts_of("manifest.json", 403),
+        3,
+        &["the manifest is not known to be stored", "evidence/aex/handback-"],
+        4,
+    );
+}
+
+#[test]
+fn what_is_not_known_to_be_done_is_said_to_be_unknown() {
+    stopped_then_finished(
+        |s3, _| s3.refuse_puts_of("epoch/aex/00000000000000000003", 503),
+        75,
+        &["whether epoch 3 is claimed is not known"],
+        3,
+    );
+    stopped_then_finished(
+        |_, world| world.route53.refuse_changes(Some(500)),
+        3,
+        &["whether the records of aex.internal are moved is not known"],
+        4,
+    );
+}
+
+#[test]
+fn an_answer_that_is_lost_is_read_back() {
+    for at in ["epoch/aex/", "log/ME2/", "manifest.json"] {
+        let world = World::halted();
+        world.s3.lose_answer_of(at);
+        let report = world.json(&HANDBACK);
+        assert!(world.s3.has_suffered(), "{at}");
+        assert_eq!((&report["handback"], &report["epoch"]), (&json!("done"), &json!(3)), "{at}");
+        world.assert_primary_holds(3);
+        assert_eq!(world.tail("ME2").next_seq(), 4, "opened once");
+        assert_eq!(world.manifest(report["run"].as_str().expect("a name")).outcome, Outcome::HandedBack);
+    }
+}

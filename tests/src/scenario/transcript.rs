@@ -1,0 +1,213 @@
+//! What is written down of a scenario: what happened, in the same words each time.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use lifeboat_ledger::control::Weight;
+use lifeboat_ledger::{Control, PenState};
+
+use super::ending::{Ending, Stream};
+use super::mask::sentence;
+use super::runs::{self, End};
+use crate::definition::Definition;
+
+/// One run, as far as it is written down.
+#[derive(Debug)]
+pub struct Told {
+    /// Its name.
+    pub name: String,
+    /// The states that it went into, in order.
+    pub states: Vec<String>,
+    /// What came of each state.
+    pub verdicts: BTreeMap<String, String>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// Everything that is written down.
+#[derive(Debug)]
+pub struct Transcript<'a> {
+    /// What it shows.
+    pub about: &'a str,
+    /// What was answered on the way, by the number of the step.
+    pub answers: &'a [(usize, String)],
+    /// The runs, in the order of their start.
+    pub runs: Vec<Told>,
+    /// How the world stands.
+    pub ending: &'a Ending,
+    /// What each run is called: name and label.
+    pub names: Vec<(String, String)>,
+}
+
+/// Gives each run its label. Which of the runs that were started together comes first is chance: the first label of the
+/// group goes to the one that claimed an epoch.
+pub fn names(
+    executions: &[runs::Execution],
+    together: &[Vec<String>],
+    epochs: &[(u64, String, String)],
+) -> Vec<(String, String)> {
+    let mut names: Vec<(String, String)> =
+        runs::labels(executions).into_iter().map(|(label, run)| (run.name.clone(), label)).collect();
+    // Who claims an epoch and is no execution is a person at the command line.
+    for (count, (_, run, cause)) in (1..).zip(epochs.iter().filter(|(_, _, cause)| cause == "hand_back")) {
+        names.push((run.clone(), format!("{}-{count}", cause.replace('_', "-"))));
+    }
+    for group in together {
+        let claimed =
+            |name: &String| epochs.iter().find(|(_, run, _)| run == name).map_or(u64::MAX, |at| at.0);
+        let mut members = group.clone();
+        members.sort_by_key(claimed);
+        for (name, label) in members.iter().zip(group) {
+            if let Some(entry) = names.iter_mut().find(|(known, _)| known == name) {
+                entry.1.clone_from(label);
+            }
+        }
+    }
+    names
+}
+
+impl Transcript<'_> {
+    /// The text.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}\n", self.about);
+        if !self.answers.is_empty() {
+            text += "\nanswers on the way\n";
+        }
+        for (step, answer) in self.answers {
+            let _ = writeln!(text, "  step {step}: {}", sentence(answer, &self.names));
+        }
+        let mut runs: Vec<&Told> = self.runs.iter().collect();
+        runs.sort_by_key(|run| self.rank(&run.name));
+        for run in runs {
+            self.tell_run(run, &mut text);
+        }
+        self.tell_world(&mut text);
+        text
+    }
+
+    fn rank(&self, name: &str) -> (usize, String) {
+        // Those that were started together are told in the order of their labels, which takes nobody else's place.
+        let label = self.label(name);
+        let place = self.names.iter().position(|(_, known)| *known == label);
+        (place.unwrap_or(usize::MAX), label)
+    }
+
+    fn label(&self, name: &str) -> String {
+        self.names.iter().find(|(known, _)| known == name).map_or(name.to_owned(), |(_, label)| label.clone())
+    }
+
+    fn tell_run(&self, run: &Told, text: &mut String) {
+        let _ = writeln!(text, "\nrun {}", self.label(&run.name));
+        let stopped = run.end.outcome == runs::STOPPED;
+        for (index, state) in run.states.iter().enumerate() {
+            // What a stopped state still comes to depends on who is faster, and no state of the run hears of it.
+            let stopped_here = stopped && index + 1 == run.states.len();
+            let verdict = |state: &str| match run.verdicts.get(state) {
+                _ if stopped_here => "stopped",
+                Some(verdict) => verdict,
+                None => "no outcome",
+            };
+            let inner = branches_of(state);
+            if inner.is_empty() {
+                let _ = writeln!(text, "  {state:<38} {}", verdict(state));
+                continue;
+            }
+            let _ = writeln!(text, "  {state}");
+            for state in inner {
+                let _ = writeln!(text, "    {state:<36} {}", verdict(&state));
+            }
+        }
+        let _ = writeln!(text, "  => {}", run.end.outcome);
+        if !run.end.reason.is_empty() {
+            let _ = writeln!(text, "     {}", sentence(&run.end.reason, &self.names));
+        }
+    }
+
+    fn tell_world(&self, text: &mut String) {
+        let ending = self.ending;
+        text.push_str("\nthe world at the end\n");
+        let epochs = ending.epochs.iter();
+        let epochs = epochs.map(|(epoch, run, cause)| format!("{epoch} {} ({cause})", self.label(run)));
+        line(text, "epochs", epochs.collect());
+        line(text, "fences", ending.fences.iter().map(ToString::to_string).collect());
+        line(text, "proof of the log", vec![format!("{:?}", ending.proof.verdict)]);
+        for finding in &ending.proof.findings {
+            let _ = writeln!(text, "    {}", sentence(&finding.to_string(), &self.names));
+        }
+        let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, stream) in &ending.streams {
+            alike.entry(self.stream(stream)).or_default().push(name);
+        }
+        for (says, streams) in alike {
+            let _ = writeln!(text, "  {}\n{says}", streams.join(" "));
+        }
+        let mut records: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, points) in &ending.records {
+            records.entry(points).or_default().push(name);
+        }
+        let told = |(points, names): (&&str, &Vec<&str>)| match names.len() == ending.records.len() {
+            true => format!("all point to {points}"),
+            false => format!("{} point to {points}", names.join(" ")),
+        };
+        line(text, "records", records.iter().map(told).collect());
+        line(
+            text,
+            "fence in the zone",
+            ending.zone_epoch.iter().map(|epoch| format!("epoch {epoch}")).collect(),
+        );
+        let stacks = ending.stacks.iter().map(|(name, run)| format!("{name} of {}", self.label(run)));
+        line(text, "stacks", stacks.collect());
+        for exchange in &ending.exchanges {
+            let _ = writeln!(text, "  the exchange of {}", sentence(exchange, &self.names));
+        }
+        match &ending.orders {
+            None => text.push_str("  nobody traded\n"),
+            Some(orders) => {
+                let (lost, duplicated) = (orders.lost.len(), orders.duplicated.len());
+                let _ =
+                    writeln!(text, "  acknowledged orders: lost {lost}, duplicated {duplicated}, by the log");
+                if let Some(query) = &orders.by_query {
+                    let (lost, duplicated) = (query.lost.len(), query.duplicated.len());
+                    let _ = writeln!(
+                        text,
+                        "  acknowledged orders: lost {lost}, duplicated {duplicated}, by the exchange that serves"
+                    );
+                }
+            }
+        }
+    }
+
+    fn stream(&self, stream: &Stream) -> String {
+        let mut text = String::new();
+        for (control, weight) in &stream.controls {
+            let (what, run) = match control {
+                Control::Seal(seal) => (format!("seal of epoch {}", seal.epoch), &seal.run),
+                Control::Open(open) => {
+                    (format!("open of epoch {} for the {}", open.epoch, open.holder), &open.run)
+                }
+            };
+            let inert = if *weight == Weight::Inert { ", inert" } else { "" };
+            let _ = writeln!(text, "    {what}, by {}{inert}", self.label(run));
+        }
+        let pen = match stream.pen.state() {
+            PenState::Unopened => "nobody, for it was never opened".to_owned(),
+            PenState::Open { epoch, holder } => format!("the {holder}, under epoch {epoch}"),
+            PenState::Sealed { epoch, .. } => format!("nobody, since the seal of epoch {epoch}"),
+        };
+        text + &format!("    the pen is with {pen}")
+    }
+}
+
+/// The tasks in the branches of a parallel state, in the definition's order; none for any other state.
+fn branches_of(state: &str) -> Vec<String> {
+    let Ok(definition) = Definition::read() else { return Vec::new() };
+    let surroundings = definition.surroundings();
+    let tasks = definition.tasks().into_iter();
+    let inner = tasks.filter(|task| surroundings.get(task.name) == Some(&state));
+    inner.map(|task| task.name.to_owned()).collect()
+}
+
+fn line(text: &mut String, what: &str, values: Vec<String>) {
+    let values = if values.is_empty() { "none".to_owned() } else { values.join(", ") };
+    let _ = writeln!(text, "  {what}: {values}");
+}

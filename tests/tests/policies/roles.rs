@@ -1,0 +1,296 @@
+//! What the orchestrator's roles and the operator's policy let through, and what they do not.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use lifeboat_tests::FUNCTIONS;
+use lifeboat_tests::world::deploy::{StackSpec, create_stack};
+use lifeboat_tests::world::iam::Caller;
+use lifeboat_tests::world::{ACCOUNT, Clients, places};
+
+use crate::{Answer, REGION, Stage};
+
+/// A zip with nothing in it: no function is called here.
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+const EPOCH: &str = "epoch/aex/00000000000000000002";
+const FOREIGN_EPOCH: &str = "epoch/bex/00000000000000000002";
+const WORD: &str = "word/aex/00000000000000000002";
+const FOREIGN_WORD: &str = "word/bex/00000000000000000002";
+const PLAN: &str = "plan/aex.json";
+const FOREIGN_PLAN: &str = "plan/bex.json";
+const SLOT: &str = "log/ME1/00000000000000000002.ndjson";
+const FENCE: &str = "fence/00000000000000000002";
+const RECORD: &str = "aex/by-hand/claim-1.json";
+const FOREIGN_RECORD: &str = "bex/by-hand/claim-1.json";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bucket {
+    Log,
+    Control,
+    Evidence,
+}
+use Bucket::{Control, Evidence, Log};
+
+/// A call that a role makes, or had better not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Get(Bucket, &'static str),
+    Create(Bucket, &'static str),
+    Overwrite(Bucket, &'static str),
+    Delete(Bucket, &'static str),
+    List(Bucket, &'static str),
+    StopVersions(Bucket),
+    ListZone,
+    ListAnotherZone,
+    Upsert,
+    DescribeExecution(&'static str),
+    ListExecutions,
+    StartExecution,
+}
+use Call::{
+    Create, Delete, DescribeExecution, Get, List, ListAnotherZone, ListExecutions, ListZone, Overwrite,
+    StartExecution, StopVersions, Upsert,
+};
+
+/// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
+const CALLS: [Call; 38] = [
+    Get(Control, PLAN),
+    Get(Control, FOREIGN_PLAN),
+    Get(Control, EPOCH),
+    Get(Control, FOREIGN_EPOCH),
+    Get(Control, WORD),
+    Get(Control, FOREIGN_WORD),
+    Get(Log, SLOT),
+    Get(Log, FENCE),
+    Get(Evidence, RECORD),
+    Get(Evidence, FOREIGN_RECORD),
+    Create(Control, PLAN),
+    Create(Control, EPOCH),
+    Create(Control, FOREIGN_EPOCH),
+    Create(Control, WORD),
+    Create(Control, FOREIGN_WORD),
+    Create(Log, SLOT),
+    Create(Log, FENCE),
+    Create(Log, "witness/part"),
+    Create(Evidence, RECORD),
+    Create(Evidence, FOREIGN_RECORD),
+    Overwrite(Control, EPOCH),
+    Overwrite(Log, SLOT),
+    Overwrite(Evidence, RECORD),
+    Delete(Control, EPOCH),
+    Delete(Log, SLOT),
+    Delete(Evidence, RECORD),
+    List(Control, "epoch/aex/"),
+    List(Log, "fence/"),
+    List(Log, "log/ME1/"),
+    List(Evidence, "aex/"),
+    StopVersions(Log),
+    ListZone,
+    ListAnotherZone,
+    Upsert,
+    DescribeExecution("lifeboat-aex"),
+    DescribeExecution("lifeboat-bex"),
+    ListExecutions,
+    StartExecution,
+];
+
+/// What every step of a run may do, and the operator; alarm-trigger is no step.
+const STEP: [Call; 5] = [
+    Get(Control, PLAN),
+    Get(Evidence, RECORD),
+    Create(Evidence, RECORD),
+    List(Control, "epoch/aex/"),
+    List(Evidence, "aex/"),
+];
+
+/// The caller, by its logical name in the template, and what it may do besides [`STEP`].
+const ALLOWED: [(&str, &[Call]); 7] = [
+    ("HealthCheckRole", &[List(Log, "fence/"), List(Log, "log/ME1/")]),
+    ("StackLaunchRole", &[Get(Control, EPOCH)]),
+    (
+        "LedgerVerifyRole",
+        &[
+            Get(Control, EPOCH),
+            Get(Log, SLOT),
+            Get(Log, FENCE),
+            Create(Log, SLOT),
+            Create(Log, FENCE),
+            List(Log, "fence/"),
+            List(Log, "log/ME1/"),
+        ],
+    ),
+    ("DnsFlipRole", &[Get(Control, EPOCH), ListZone]),
+    (
+        "RunControlRole",
+        &[
+            Get(Control, EPOCH),
+            Get(Control, WORD),
+            Create(Control, EPOCH),
+            List(Log, "fence/"),
+            DescribeExecution("lifeboat-aex"),
+        ],
+    ),
+    (
+        "OperatorPolicy",
+        &[
+            Get(Control, EPOCH),
+            Get(Control, WORD),
+            Get(Log, SLOT),
+            Get(Log, FENCE),
+            Create(Control, EPOCH),
+            Create(Control, WORD),
+            Create(Log, SLOT),
+            Create(Log, FENCE),
+            List(Log, "fence/"),
+            List(Log, "log/ME1/"),
+            ListZone,
+            DescribeExecution("lifeboat-aex"),
+            ListExecutions,
+        ],
+    ),
+    // The last: what it starts runs into functions that are empty, and ends.
+    ("AlarmTriggerRole", &[StartExecution]),
+];
+
+/// Deploys the orchestrator, with the one change that its functions' roles can be taken by anybody, and takes them; the
+/// operator is a user with the policy. By logical name.
+async fn deploy(stage: &Stage) -> BTreeMap<String, Caller> {
+    let root = stage.aws.root();
+    let repository = places::repository();
+    for function in FUNCTIONS {
+        let key = format!("packages/1/{function}.zip");
+        let put = root.s3.put_object().bucket(&stage.control).key(key).body(EMPTY_ZIP.to_vec().into());
+        put.send().await.unwrap();
+    }
+    let definition = std::fs::read(repository.join("statemachine/failover.asl.json")).unwrap();
+    let put = root.s3.put_object().bucket(&stage.control).key("packages/1/failover.asl.json");
+    put.body(definition.into()).send().await.unwrap();
+
+    let template = std::fs::read_to_string(repository.join("infra/orchestrator.yaml")).unwrap();
+    let (of_lambda, of_anybody) =
+        ("Principal: { Service: lambda.amazonaws.com }", "Principal: { AWS: \"*\" }");
+    assert_eq!(template.matches(of_lambda).count(), FUNCTIONS.len(), "roles that Lambda takes");
+    let changed = stage.aws.run().file("orchestrator.yaml");
+    std::fs::write(&changed, template.replace(of_lambda, of_anybody)).unwrap();
+    let orchestrator = StackSpec::new("orchestrator", &changed)
+        .parameter("PlanName", "aex")
+        .parameter("LogBucket", &stage.log)
+        .parameter("ControlBucket", &stage.control)
+        .parameter("EvidenceBucket", &stage.evidence)
+        .parameter("HostedZoneId", &stage.zone)
+        .parameter("StackRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/stacks"))
+        .parameter("ArtifactBucket", &stage.control)
+        .parameter("ArtifactPrefix", "packages/1/")
+        .parameter("DefinitionKey", "packages/1/failover.asl.json");
+    let orchestrator = create_stack(&root, &orchestrator).await.unwrap();
+
+    let mut callers = BTreeMap::new();
+    for (who, _) in ALLOWED.iter().filter(|(who, _)| who.ends_with("Role")) {
+        let resource = root.cloudformation.describe_stack_resource().stack_name(&orchestrator.name);
+        let resource = resource.logical_resource_id(*who).send().await.unwrap();
+        let role = resource.stack_resource_detail().unwrap().physical_resource_id().unwrap().to_owned();
+        callers.insert((*who).to_owned(), stage.aws.role(&role).await.unwrap());
+    }
+    let operator = StackSpec::new("operator", &repository.join("tests/fixtures/policies/operator.yaml"))
+        .parameter("PolicyArn", orchestrator.output("OperatorPolicyArn").unwrap());
+    create_stack(&root, &operator).await.unwrap();
+    callers.insert("OperatorPolicy".to_owned(), stage.aws.user("operator").await.unwrap());
+    callers
+}
+
+impl Call {
+    async fn make(self, stage: &Stage, clients: &Clients) -> Answer {
+        let s3 = &clients.s3;
+        let name = |bucket| match bucket {
+            Log => stage.log.as_str(),
+            Control => stage.control.as_str(),
+            Evidence => stage.evidence.as_str(),
+        };
+        let arn = |kind: &str, rest: &str| format!("arn:aws:states:{REGION}:{ACCOUNT}:{kind}:{rest}");
+        match self {
+            Get(bucket, key) => Answer::of(s3.get_object().bucket(name(bucket)).key(key).send().await),
+            Create(bucket, key) => {
+                Answer::of(s3.put_object().bucket(name(bucket)).key(key).if_none_match("*").send().await)
+            }
+            Overwrite(bucket, key) => Answer::of(s3.put_object().bucket(name(bucket)).key(key).send().await),
+            Delete(bucket, key) => Answer::of(s3.delete_object().bucket(name(bucket)).key(key).send().await),
+            List(bucket, prefix) => {
+                Answer::of(s3.list_objects_v2().bucket(name(bucket)).prefix(prefix).send().await)
+            }
+            StopVersions(bucket) => {
+                let off =
+                    VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
+                let put = s3.put_bucket_versioning().bucket(name(bucket)).versioning_configuration(off);
+                Answer::of(put.send().await)
+            }
+            ListZone => {
+                let list = clients.route53.list_resource_record_sets().hosted_zone_id(&stage.zone);
+                Answer::of(list.send().await)
+            }
+            ListAnotherZone => {
+                let list = clients.route53.list_resource_record_sets().hosted_zone_id("Z0000000000000");
+                Answer::of(list.send().await)
+            }
+            Upsert => {
+                let value = ResourceRecord::builder().value("10.0.0.1").build().unwrap();
+                let set = ResourceRecordSet::builder().name("gateway.aex.internal").r#type(RrType::A);
+                let set = set.ttl(5).resource_records(value).build().unwrap();
+                let change = Change::builder().action(ChangeAction::Upsert).resource_record_set(set).build();
+                let batch = ChangeBatch::builder().changes(change.unwrap()).build().unwrap();
+                let change = clients.route53.change_resource_record_sets().hosted_zone_id(&stage.zone);
+                Answer::of(change.change_batch(batch).send().await)
+            }
+            DescribeExecution(machine) => {
+                let execution = arn("execution", &format!("{machine}:by-hand"));
+                Answer::of(clients.sfn.describe_execution().execution_arn(execution).send().await)
+            }
+            ListExecutions => {
+                let machine = arn("stateMachine", "lifeboat-aex");
+                Answer::of(clients.sfn.list_executions().state_machine_arn(machine).send().await)
+            }
+            StartExecution => {
+                let machine = arn("stateMachine", "lifeboat-aex");
+                Answer::of(clients.sfn.start_execution().state_machine_arn(machine).send().await)
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_does_its_calls_and_no_other() {
+    let stage = Stage::set().await;
+    let orchestrator = deploy(&stage).await;
+
+    // What is there to be read, written by somebody who may.
+    for (bucket, key) in [
+        (Control, PLAN),
+        (Control, FOREIGN_PLAN),
+        (Control, EPOCH),
+        (Control, FOREIGN_EPOCH),
+        (Control, WORD),
+        (Control, FOREIGN_WORD),
+        (Log, SLOT),
+        (Log, FENCE),
+        (Evidence, RECORD),
+        (Evidence, FOREIGN_RECORD),
+    ] {
+        assert_eq!(Create(bucket, key).make(&stage, &stage.administrator).await, Answer::Let(None), "{key}");
+    }
+
+    let mut wrong = Vec::new();
+    for (who, allowed) in ALLOWED {
+        let caller = orchestrator.get(who).unwrap_or_else(|| panic!("no caller for {who}"));
+        let clients = stage.aws.clients(caller);
+        for call in CALLS {
+            let a_step = who != "AlarmTriggerRole" && STEP.contains(&call);
+            let expected = a_step || allowed.contains(&call);
+            let answer = call.make(&stage, &clients).await;
+            if matches!(answer, Answer::Let(_)) != expected {
+                wrong.push(format!("{who}: {call:?} {answer}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n  {}", wrong.join("\n  "));
+}

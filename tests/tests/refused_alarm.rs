@@ -1,0 +1,81 @@
+//! The rule that tells a person of an alarm that was refused, by the emulator's own matching of event patterns.
+//!
+//! What this does not prove: that Step Functions sends these events; they are as its documentation has them.
+
+use std::process::Stdio;
+
+use lifeboat_rules::Outcome;
+use lifeboat_tests::template;
+use lifeboat_tests::world::{World, WorldOptions, clients, places};
+use run_control::Answer;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+const MACHINE: &str = "StateMachine";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_told_of_an_alarm_that_was_refused_and_of_no_other_success() {
+    let world = World::start(WorldOptions::default()).await.expect("a world");
+    let orchestrator =
+        template::read(&places::repository().join("infra/orchestrator.yaml")).expect("a template");
+    let pattern = &orchestrator["Resources"]["AlarmRefused"]["Properties"]["EventPattern"];
+    assert_eq!(pattern["detail"]["stateMachineArn"], json!([MACHINE]), "a reference reads as its name");
+    let refused = event("alarm-20261123T142508Z-0123456789ab", "SUCCEEDED", Outcome::Refused);
+    assert!(matches(&world, pattern, &refused).await);
+    for (name, status, outcome) in [
+        ("alarm-20261123T142508Z-0123456789ab", "SUCCEEDED", Outcome::StoodDown),
+        ("alarm-20261123T142508Z-0123456789ab", "SUCCEEDED", Outcome::Recovered),
+        // The rule on failed runs tells of this one.
+        ("alarm-20261123T142508Z-0123456789ab", "FAILED", Outcome::Refused),
+        ("by-hand-20261123T142508Z", "SUCCEEDED", Outcome::Refused),
+    ] {
+        let event = event(name, status, outcome);
+        assert!(!matches(&world, pattern, &event).await, "{event}");
+    }
+}
+
+/// As Step Functions tells of an execution's end
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html>).
+fn event(name: &str, status: &str, outcome: Outcome) -> Value {
+    let output = Answer::Closed {
+        outcome,
+        reason: "a test of what is Refused".into(),
+        manifest: format!("aex/{name}/manifest.json"),
+        sha256: "00".repeat(32),
+    };
+    json!({
+        "version": "0",
+        "id": "315c1398-40ff-a850-213b-158f73e60175",
+        "detail-type": "Step Functions Execution Status Change",
+        "source": "aws.states",
+        "account": clients::ACCOUNT,
+        "time": "2026-11-23T14:25:08Z",
+        "region": "eu-central-1",
+        "resources": [],
+        "detail": {
+            "executionArn": format!("arn:aws:states:eu-central-1:{}:execution:lifeboat-aex:{name}", clients::ACCOUNT),
+            "stateMachineArn": MACHINE,
+            "name": name,
+            "status": status,
+            "output": serde_json::to_string(&output).expect("JSON"),
+        },
+    })
+}
+
+async fn matches(world: &World, pattern: &Value, event: &Value) -> bool {
+    let asked = Command::new(world.venv().program("aws"))
+        .args(["events", "test-event-pattern", "--output", "json"])
+        .args(["--event-pattern", &pattern.to_string(), "--event", &event.to_string()])
+        .env_clear()
+        .env("AWS_ENDPOINT_URL", world.endpoint())
+        .env("AWS_DEFAULT_REGION", world.recovery())
+        .env("AWS_ACCESS_KEY_ID", clients::ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", clients::SECRET_KEY)
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("the aws command");
+    assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    let answer: Value = serde_json::from_slice(&asked.stdout).expect("JSON");
+    answer["Result"].as_bool().expect("a result")
+}
