@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 use examples::{
-    ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES,
-    STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
+    ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES,
+    MAINTENANCE_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
 };
 
 /// Brings a system back in another AWS Region, and proves that nothing acknowledged was lost.
@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Give the pen back to the primary, under a new epoch: after a run that halted, or by hand after a failover.
     #[command(after_help = concat_help(HANDBACK_EXAMPLES))]
     Handback(HandbackArgs),
+    /// Finish a run that has opened the recovery side and has not moved the records: move them, under that run's epoch.
+    #[command(after_help = concat_help(FLIP_EXAMPLES))]
+    Flip(FlipArgs),
     /// Say that the automatic failovers so far are known, so that the next alarm may start a run.
     #[command(after_help = concat_help(ACKNOWLEDGE_EXAMPLES))]
     Acknowledge(AcknowledgeArgs),
@@ -128,18 +131,7 @@ pub(crate) struct AcknowledgeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct HandbackArgs {
     #[command(flatten)]
-    pub(crate) plan: PlanArgs,
-    #[command(flatten)]
-    pub(crate) evidence: EvidenceArgs,
-    #[command(flatten)]
-    pub(crate) word: WordArgs,
-    /// The run that holds the newest epoch has no manifest, and you know that it is over.
-    ///
-    /// Say this only after `aws stepfunctions stop-execution`, or when `aws stepfunctions describe-execution` says
-    /// anything but RUNNING. What such a run may still do carries its own epoch, and counts for nothing once a newer
-    /// one has opened the streams.
-    #[arg(long)]
-    pub(crate) run_is_over: bool,
+    pub(crate) after: AfterRunArgs,
     /// Take the pen from the recovery side where it holds it.
     ///
     /// The recovery exchange stops at its next put. What it has acknowledged stays in the ledger, and the primary
@@ -153,6 +145,30 @@ pub(crate) struct HandbackArgs {
     /// them.
     #[arg(long)]
     pub(crate) keep_records: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlipArgs {
+    #[command(flatten)]
+    pub(crate) after: AfterRunArgs,
+}
+
+/// What a person says who takes over from a run.
+#[derive(Debug, Args)]
+pub(crate) struct AfterRunArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) word: WordArgs,
+    /// The run that holds the newest epoch has no manifest, and you know that it is over.
+    ///
+    /// Say this only after `aws stepfunctions stop-execution`, or when `aws stepfunctions describe-execution` says
+    /// anything but RUNNING. What such a run may still do carries its own epoch: it counts for nothing once a hand-back
+    /// has opened the streams under a newer one, and a flip under that same epoch is what the run would do.
+    #[arg(long)]
+    pub(crate) run_is_over: bool,
     /// Do it without asking. Needed where there is no terminal to ask on.
     #[arg(long)]
     pub(crate) yes: bool,

@@ -5,11 +5,13 @@
 //! or the epochs is the Lambdas' own code.
 
 mod acknowledge;
+mod after_run;
 mod args;
 mod aws;
 pub mod document;
 mod exit;
 mod failure;
+mod flip;
 mod handback;
 mod init;
 mod maintenance;
@@ -60,6 +62,7 @@ fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Init(args) => aws::block_on(init::run(&args)),
         Command::Status(args) => aws::block_on(status::run(&args)),
         Command::Handback(args) => aws::block_on(handback::run(&args)),
+        Command::Flip(args) => aws::block_on(flip::run(&args)),
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {
             aws::block_on(maintenance::begin(&args))

@@ -9,20 +9,13 @@ use lifeboat_rules::Outcome;
 use lifeboat_rules::epoch::Cause;
 use serde_json::{Value, json};
 use support::s3::S3;
+use support::says;
 use support::world::{GATEWAY, PRIMARY, RECOVERY, World, claim_path, manifest_path, slot_path};
 
 const HANDBACK: [&str; 6] = ["handback", "--reason", "the primary is well", "--by", "ops", "--yes"];
 
 fn with<'a>(flags: &[&'a str]) -> Vec<&'a str> {
     [&HANDBACK[..], flags].concat()
-}
-
-#[track_caller]
-fn says(failure: &Value, texts: &[&str]) {
-    let error = failure["error"].to_string();
-    for text in texts {
-        assert!(error.contains(text), "{error} should say: {text}");
-    }
 }
 
 /// A hand-back that is refused with nothing done.

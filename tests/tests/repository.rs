@@ -236,7 +236,7 @@ fn what_shows_a_promise_is_there() {
     for promise in promises.split("\n**").skip(1) {
         let (title, rest) = promise.split_once("**").expect("a title between stars");
         let shown = rest.lines().filter(|line| line.starts_with("Shown by") || line.starts_with('|'));
-        assert!(shown.flat_map(quoted).any(|name| is_reference(name)), "{title} is shown by nothing");
+        assert!(shown.flat_map(quoted).any(is_reference), "{title} is shown by nothing");
     }
     // The same look at a page that promises too much.
     let spoilt =

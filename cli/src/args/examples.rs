@@ -48,6 +48,16 @@ The whole ledger is proven first. Then, in this order: a new epoch is claimed, e
 the records are moved to the primary's values under that epoch's fence, and the manifest is written. Stopped on the
 way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.";
 
+pub(super) const FLIP_EXAMPLES: &str = "\
+Examples:
+  lifeboat flip --plan aex --reason 'the run was stopped before its flip, the recovery side serves'
+  lifeboat flip --plan aex --reason 'Route 53 answers again' --by 'A. Operator' --yes --json
+
+Only where the newest epoch is a run's, the ledger is proven, every stream is open for the recovery side under that
+epoch, and the recovery side's health endpoint (the plan's probe.recovery, which this machine has to reach) says that
+it serves. The records are then moved in the batch that the run would have sent, under the same fence, so that doing
+it twice is doing it once. Where the recovery side was not opened, start a new run by hand.";
+
 pub(super) const ACKNOWLEDGE_EXAMPLES: &str = "\
 Examples:
   lifeboat acknowledge --plan aex --reason 'the rack is replaced'

@@ -166,3 +166,12 @@ impl Run {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
+
+/// The failure, as JSON, says each of `texts`.
+#[track_caller]
+pub fn says(failure: &Value, texts: &[&str]) {
+    let error = failure["error"].to_string();
+    for text in texts {
+        assert!(error.contains(text), "{error} should say: {text}");
+    }
+}

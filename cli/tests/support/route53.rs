@@ -1,10 +1,10 @@
-//! As much of Route 53 as a hand-back uses: one zone, read whole, and batches that are applied whole or not at all, whose
-//! deletes match to the letter and whose creates find nothing there. What it does not prove: paging, throttling, the
-//! limits of a batch, and that a private zone answers with what it holds.
+//! As much of Route 53 as a hand-back and a flip use: one zone, read whole, and batches that are applied whole or not at
+//! all, whose deletes match to the letter and whose creates find nothing there. What it does not prove: paging,
+//! throttling, the limits of a batch, and that a private zone answers with what it holds.
 
 use std::sync::{Arc, Mutex};
 
-use super::http::{self, Answer, Request, error};
+use super::http::{self, Answer, Request};
 
 /// Name, type, time to live, values.
 pub type Record = (String, String, String, Vec<String>);
@@ -16,6 +16,8 @@ struct State {
     /// Status of every change, once set.
     refuse_changes: Option<u16>,
     refuse_reads: Option<u16>,
+    /// The next change takes effect, and its answer is an error.
+    lose_answer: bool,
     /// Records with a routing policy.
     weighted: bool,
 }
@@ -62,6 +64,23 @@ impl Route53 {
 
     pub fn refuse_reads(&self, status: Option<u16>) {
         self.lock().refuse_reads = status;
+    }
+
+    /// The next batch is applied, and whoever sent it is not told.
+    pub fn lose_answer(&self) {
+        self.lock().lose_answer = true;
+    }
+
+    /// Whether that has happened.
+    pub fn has_lost_it(&self) -> bool {
+        !self.lock().lose_answer
+    }
+
+    /// Somebody edits a record by hand.
+    pub fn edit(&self, name: &str, kind: &str, value: &str) {
+        let mut state = self.lock();
+        let found = state.records.iter_mut().find(|record| record.0 == name && record.1 == kind);
+        found.expect("it is there").3 = vec![value.to_owned()];
     }
 
     pub fn give_records_a_policy(&self) {
@@ -130,9 +149,18 @@ fn change(body: &str, state: &mut State) -> Answer {
         }
     }
     state.records = next;
+    if std::mem::take(&mut state.lose_answer) {
+        return error(500, "InternalFailure");
+    }
     xml("<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status>\
          <SubmittedAt>2026-11-23T12:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>"
         .to_owned())
+}
+
+/// What Route 53 says where it refuses: the same as S3, in an envelope.
+fn error(status: u16, code: &str) -> Answer {
+    let (status, headers, body) = http::error(status, code);
+    (status, headers, [&b"<ErrorResponse>"[..], &body, b"</ErrorResponse>"].concat())
 }
 
 /// What stands between `<tag>` and `</tag>`, each time.

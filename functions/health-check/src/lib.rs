@@ -17,6 +17,7 @@ use lifeboat_runtime::Context;
 use serde::{Deserialize, Serialize};
 
 pub use aws::Alarm;
+pub use observe::health;
 pub use scheduled::{Scheduled, probe_on_schedule};
 
 /// How long one call waits for the recovered side before it says `NotReady`, in seconds. Well below the function's own

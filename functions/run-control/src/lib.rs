@@ -302,8 +302,8 @@ async fn pen(context: &Context, run: &Run, facts: &Value) -> String {
     match fenced.await {
         Ok(false) => String::new(),
         Ok(true) if facts["open"]["verdict"] == "Opened" => format!(
-            "; the recovery side holds the pen under epoch {epoch}: mend what stands before this, or give the pen back with \
-             `lifeboat handback --take-from-recovery`"
+            "; the recovery side holds the pen under epoch {epoch}: go on with `lifeboat flip`, or back with `lifeboat handback \
+             --take-from-recovery`"
         ),
         Ok(true) => format!(
             "; the primary is fenced by epoch {epoch}, and neither side may write until a new run, started by hand, or \

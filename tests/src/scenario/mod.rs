@@ -116,7 +116,12 @@ async fn play_one(
         about: &scenario.about,
         answers: &answers,
         runs: told,
-        names: transcript::names(&executions, &together, &ending.epochs),
+        names: transcript::names(
+            &executions,
+            &together,
+            &ending.epochs,
+            &runs::with_evidence(&world, &stage).await?,
+        ),
         ending: &ending,
     };
     let (text, wrongs) = (transcript.text(), ending.wrongs());

@@ -205,6 +205,20 @@ fn name_by_action(records: &mut [Record]) -> Result<(), WorldError> {
     Ok(())
 }
 
+/// The names of all runs that have left evidence, those of people at the command line among them.
+///
+/// # Errors
+/// Where the emulator does not answer.
+pub async fn with_evidence(world: &World, stage: &Stage) -> Result<Vec<String>, WorldError> {
+    let s3 = world.clients(world.recovery()).s3;
+    let of_plan = prefix(&stage.plan.name, "");
+    let of_plan = of_plan.trim_end_matches('/').to_owned() + "/";
+    let list = s3.list_objects_v2().bucket(&stage.evidence_bucket).prefix(&of_plan).delimiter("/").send();
+    let listed = list.await.doing(|| "list the runs in the evidence".to_owned())?;
+    let prefixes = listed.common_prefixes().iter().filter_map(|common| common.prefix());
+    Ok(prefixes.map(|run| run[of_plan.len()..].trim_end_matches('/').to_owned()).collect())
+}
+
 /// What came of each state in the end: the verdict of its newest outcome, or the name of its error.
 pub fn verdicts(records: &[Record]) -> BTreeMap<String, String> {
     let outcomes = records.iter().filter(|record| record.phase == Phase::Outcome);

@@ -45,22 +45,29 @@ pub fn names(
     executions: &[runs::Execution],
     together: &[Vec<String>],
     epochs: &[(u64, String, String)],
+    with_evidence: &[String],
 ) -> Vec<(String, String)> {
     let mut names: Vec<(String, String)> =
         runs::labels(executions).into_iter().map(|(label, run)| (run.name.clone(), label)).collect();
-    // Who claims an epoch and is no execution is a person at the command line.
-    for (count, (_, run, cause)) in (1..).zip(epochs.iter().filter(|(_, _, cause)| cause == "hand_back")) {
-        names.push((run.clone(), format!("{}-{count}", cause.replace('_', "-"))));
+    // Who leaves a manifest and is no execution is a person at the command line.
+    let mut of_people: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in with_evidence {
+        if executions.iter().all(|execution| execution.name != *run) {
+            let command = run.split('-').next().unwrap_or(run);
+            let count = of_people.entry(command).or_default();
+            *count += 1;
+            names.push((run.clone(), format!("{command}-{count}")));
+        }
     }
     for group in together {
         let claimed =
             |name: &String| epochs.iter().find(|(_, run, _)| run == name).map_or(u64::MAX, |at| at.0);
         let mut members = group.clone();
         members.sort_by_key(claimed);
-        for (name, label) in members.iter().zip(group) {
-            if let Some(entry) = names.iter_mut().find(|(known, _)| known == name) {
-                entry.1.clone_from(label);
-            }
+        // Into the places that the group has, so that nobody else's changes.
+        let places: Vec<usize> = (0..names.len()).filter(|at| group.contains(&names[*at].0)).collect();
+        for (at, pair) in places.into_iter().zip(members.into_iter().zip(group.clone())) {
+            names[at] = pair;
         }
     }
     names
@@ -85,11 +92,9 @@ impl Transcript<'_> {
         text
     }
 
-    fn rank(&self, name: &str) -> (usize, String) {
-        // Those that were started together are told in the order of their labels, which takes nobody else's place.
-        let label = self.label(name);
-        let place = self.names.iter().position(|(_, known)| *known == label);
-        (place.unwrap_or(usize::MAX), label)
+    /// Its place among the runs.
+    fn rank(&self, name: &str) -> usize {
+        self.names.iter().position(|(known, _)| known == name).unwrap_or(usize::MAX)
     }
 
     fn label(&self, name: &str) -> String {
@@ -210,4 +215,49 @@ fn branches_of(state: &str) -> Vec<String> {
 fn line(text: &mut String, what: &str, values: Vec<String>) {
     let values = if values.is_empty() { "none".to_owned() } else { values.join(", ") };
     let _ = writeln!(text, "  {what}: {values}");
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sfn::types::ExecutionStatus;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn started(name: &str, second: i64) -> runs::Execution {
+        runs::Execution {
+            name: name.into(),
+            arn: String::new(),
+            started_at: Timestamp::from_second(second).unwrap(),
+            status: ExecutionStatus::Succeeded,
+        }
+    }
+
+    #[test]
+    fn of_runs_started_together_the_one_that_claimed_is_told_first() {
+        let executions = [
+            started("before", 1),
+            started("one", 2),
+            started("two", 2),
+            started("alarm-20261123T142508Z-0123456789ab", 3),
+        ];
+        let together = [vec!["one".to_owned(), "two".to_owned()]];
+        for (winner, loser) in [("one", "two"), ("two", "one")] {
+            let epochs = [
+                (1, "genesis".to_owned(), "genesis".to_owned()),
+                (2, winner.to_owned(), "operator".to_owned()),
+                (3, "handback-x".to_owned(), "hand_back".to_owned()),
+            ];
+            let names = names(&executions, &together, &epochs, &["one".to_owned(), "handback-x".to_owned()]);
+            let names: Vec<_> = names.iter().map(|(name, label)| (name.as_str(), label.as_str())).collect();
+            let expected = [
+                ("before", "before"),
+                (winner, "one"),
+                (loser, "two"),
+                ("alarm-20261123T142508Z-0123456789ab", "alarm-1"),
+                ("handback-x", "handback-1"),
+            ];
+            assert_eq!(names, expected);
+        }
+    }
 }

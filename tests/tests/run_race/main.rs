@@ -39,7 +39,7 @@ async fn of_two_runs_one_claims_and_the_other_touches_nothing() {
     let mut stage = Stage::set(&world).await;
 
     let began = Instant::now();
-    let (mut superseded, mut refused, mut of_alarm) = (0, 0, 0);
+    let (mut superseded, mut refused, mut stood_down, mut of_alarm) = (0, 0, 0, 0);
     for round in 1..=rounds {
         let round_began = Instant::now();
         stage.trade().await;
@@ -52,6 +52,7 @@ async fn of_two_runs_one_claims_and_the_other_touches_nothing() {
         match judge::judge(&mut stage, before + 1, winner, loser).await {
             Loser::Superseded => superseded += 1,
             Loser::Refused => refused += 1,
+            Loser::StoodDown => stood_down += 1,
         }
         let alarm_won = runs::is_of_alarm(&winner.name);
         of_alarm += u32::from(alarm_won);
@@ -66,10 +67,10 @@ async fn of_two_runs_one_claims_and_the_other_touches_nothing() {
         );
     }
     println!(
-        "{rounds} rounds in {:.0} s: {superseded} losers Superseded, {refused} Refused at admission; the alarm's run won \
-         {of_alarm}",
+        "{rounds} rounds in {:.0} s: {superseded} losers Superseded, {refused} Refused at admission, {stood_down} \
+         StoodDown while the winner sealed; the alarm's run won {of_alarm}",
         began.elapsed().as_secs_f64()
     );
-    // A refusal is a legitimate end, of a run that came too late to race at all.
-    assert!(superseded * 4 >= rounds * 3, "only {superseded} of {rounds} rounds were races for the claim");
+    // The other two are legitimate ends, of a run that came too late to race at all: few, but on a loaded machine some.
+    assert!(superseded * 2 > rounds, "only {superseded} of {rounds} rounds were races for the claim");
 }

@@ -1,0 +1,233 @@
+//! What a person needs who takes over from a run, whichever way: the plan, the newest epoch and how its run ended, the
+//! proof of the ledger, a look at the zone, the question, the manifest.
+
+use aws_config::SdkConfig;
+use dns_flip::Zone;
+use jiff::Timestamp;
+use ledger_verify::{Answer, Examined};
+use lifeboat_rules::admission::Holder;
+use lifeboat_rules::dns::{Flip, Found, decide};
+use lifeboat_rules::epoch::Cause;
+use lifeboat_rules::evidence::Manifest;
+use lifeboat_rules::plan::Side;
+use lifeboat_rules::{ErrorName, Outcome, Plan, StepError};
+use lifeboat_runtime::Store;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::AfterRunArgs;
+use crate::aws;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::one_line;
+use crate::person;
+use crate::progress::Progress;
+use crate::uploaded::uploaded;
+
+/// A person before what a run has left.
+pub(crate) struct AfterRun<'a> {
+    pub(crate) args: &'a AfterRunArgs,
+    /// Who the person is.
+    pub(crate) by: String,
+    config: SdkConfig,
+    pub(crate) store: Store,
+    pub(crate) plan: Plan,
+    /// Who holds the newest epoch.
+    pub(crate) newest: Holder,
+}
+
+impl<'a> AfterRun<'a> {
+    /// Reads the plan and the newest epoch; before that, sees to it that there is somebody to ask.
+    pub(crate) async fn begin(args: &'a AfterRunArgs) -> Result<Self, Failure> {
+        if !args.yes && !person::can_be_asked() {
+            let next = "say --yes, or run it where it can ask you";
+            return Err(Failure::new(Exit::Usage, "there is no terminal to ask on; nothing was done", next));
+        }
+        let by = person::name(&args.word)?;
+        let config = aws::config(&args.plan.aws, None).await?;
+        let store = Store::new(&config);
+        let control = &args.plan.control.bucket;
+        let plan = uploaded(&store, control, &args.plan.name).await?;
+        let newest = newest(&store, control, &args.evidence.evidence_bucket, &plan).await?;
+        Ok(Self { args, by, config, store, plan, newest })
+    }
+
+    /// Refuses where a run holds the newest epoch that may be going on. A hand-back without a manifest was stopped, and is
+    /// finished by another one; the genesis has none at all.
+    pub(crate) fn refuse_while_open(&self) -> Result<(), Failure> {
+        let Holder { run, epoch, .. } = &self.newest;
+        if self.newest.outcome.is_some() || !is_a_runs(&self.newest) || self.args.run_is_over {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Halted,
+            format!(
+                "run {run} (epoch {epoch}) of {} has no manifest: it may be going on; nothing was done",
+                self.plan.name
+            ),
+            format!(
+                "look at it: `aws stepfunctions describe-execution --execution-arn arn:aws:states:{}:ACCOUNT:execution:\
+                 STATE-MACHINE:{run}`. While it says RUNNING, wait, or stop it with `aws stepfunctions stop-execution`; \
+                 then say --run-is-over",
+                self.plan.regions.recovery
+            ),
+        ))
+    }
+
+    /// Proves the whole ledger: nobody is given the pen or the traffic on a ledger that is not whole.
+    pub(crate) async fn prove(&self) -> Result<Examined, Failure> {
+        let plan = &self.plan;
+        let progress = Progress::show(format!("proving the ledger of {}, every entry", plan.name));
+        let answer = ledger_verify::verify_history(&self.store, plan).await;
+        drop(progress);
+        let ledger = format!("s3://{}/{}", plan.ledger.bucket, plan.ledger.prefix);
+        let answer = answer.map_err(|error| {
+            aws::step_failure(format!("could not read the ledger {ledger}; nothing was done"), &error)
+        })?;
+        match answer {
+            Answer::Proven(examined) => Ok(examined),
+            Answer::Broken(examined) => Err(Failure {
+                cause: Some(examined.reason),
+                ..Failure::new(
+                    Exit::Broken,
+                    format!(
+                        "the ledger {ledger} is broken, {} findings; nothing was done",
+                        examined.findings_count
+                    ),
+                    "neither side may go on from it as it is: keep every object, and find out who wrote what is named",
+                )
+            }),
+            Answer::Unproven(examined) => Err(Failure {
+                cause: Some(examined.reason),
+                ..Failure::new(
+                    Exit::Unproven,
+                    format!(
+                        "the ledger {ledger} could not be proven, {} findings; nothing was done",
+                        examined.findings_count
+                    ),
+                    "see that every object can be read and every stream of the plan is opened, then run it again",
+                )
+            }),
+            other => Err(Failure::defect(format!("the proof of {ledger} answered {other:?}"))),
+        }
+    }
+
+    /// The plan's zone.
+    pub(crate) fn zone(&self) -> Zone {
+        Zone { route53: aws::route53(&self.config) }
+    }
+
+    /// Asks the zone before anything is done, so that a missing permission is not found out half-way. Nothing rests on it:
+    /// the batch itself compares and swaps. `next` is what to do where the records could not be moved.
+    pub(crate) async fn look_at_zone(
+        &self,
+        zone: &Zone,
+        side: Side,
+        epoch: u64,
+        next: &str,
+    ) -> Result<(Vec<Found>, Flip), Failure> {
+        let decided = async {
+            let found = zone.read(&self.plan).await?;
+            let flip = decide(&self.plan, side, epoch, &found)?;
+            Ok((found, flip))
+        };
+        decided.await.map_err(|error: StepError| {
+            let what = format!("the records of {} could not be moved; nothing was done", self.plan.dns.zone);
+            match error.name {
+                ErrorName::Fenced => self.superseded(what, &error),
+                _ => Failure { next: next.to_owned(), ..aws::step_failure(what, &error) },
+            }
+        })
+    }
+
+    /// Asks the person whether to do what `lines` say, unless --yes has answered.
+    pub(crate) fn agree(&self, mut lines: Vec<String>) -> Result<(), Failure> {
+        lines.push(format!("  word     {}: {}", one_line(&self.by), one_line(&self.args.word.reason)));
+        lines.push("Go on?".to_owned());
+        if self.args.yes || person::agrees(&lines.join("\n")) {
+            return Ok(());
+        }
+        let next = "look with `lifeboat status`, then run it again";
+        Err(Failure::new(Exit::Halted, "it was not agreed to; nothing was done", next))
+    }
+
+    /// How the newest epoch's run ended, for a person.
+    pub(crate) fn came_to(&self) -> &'static str {
+        self.newest.outcome.map_or("no manifest", Outcome::as_str)
+    }
+
+    /// Leaves the manifest of what this person has done, under the person's own words.
+    pub(crate) async fn close(&self, run: &str, outcome: Outcome, facts: Value) -> Result<Closed, StepError> {
+        let manifest = Manifest {
+            plan: self.plan.name.clone(),
+            run: run.to_owned(),
+            admitted: None,
+            outcome,
+            reason: self.args.word.reason.clone(),
+            closed_at: lifeboat_runtime::now(),
+            facts,
+            records: Vec::new(),
+        };
+        let evidence = &self.args.evidence.evidence_bucket;
+        let stored = run_control::put_manifest(&self.store, evidence, manifest).await?;
+        Ok(Closed { key: stored.key, sha256: stored.sha256 })
+    }
+
+    /// Somebody newer acts.
+    pub(crate) fn superseded(&self, what: String, error: &StepError) -> Failure {
+        let next = format!(
+            "see with `lifeboat status --plan {}` who acts, before anything else is done",
+            self.plan.name
+        );
+        Failure::new(Exit::Superseded, what, next).because(error)
+    }
+}
+
+/// The stored manifest.
+#[derive(Serialize)]
+pub(crate) struct Closed {
+    pub(crate) key: String,
+    sha256: String,
+}
+
+/// Whether a run has claimed the epoch, and not a person.
+pub(crate) fn is_a_runs(holder: &Holder) -> bool {
+    matches!(holder.cause, Cause::Alarm | Cause::Operator)
+}
+
+/// What a command's act is called, as a run is by its execution: the moment for people, and digits against a second one
+/// in the same second.
+pub(crate) fn name(command: &str, now: Timestamp) -> String {
+    format!("{command}-{}-{:06x}", now.strftime("%Y%m%dT%H%M%SZ"), fastrand::u32(..1 << 24))
+}
+
+/// Who holds the newest epoch.
+async fn newest(store: &Store, control: &str, evidence: &str, plan: &Plan) -> Result<Holder, Failure> {
+    let holders = run_control::holders(store, control, evidence, &plan.name, |_| true).await;
+    let holders = holders.map_err(|error| {
+        aws::step_failure(
+            format!("could not read the newest epoch of {}; nothing was done", plan.name),
+            &error,
+        )
+    })?;
+    holders.into_iter().next().ok_or_else(|| {
+        Failure::new(
+            Exit::Halted,
+            format!("no epoch was ever claimed for {}, so nobody has the pen; nothing was done", plan.name),
+            "open its ledger with `lifeboat init`",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_the_moment_and_differ_within_it() {
+        let now = "2026-11-23T12:00:00.5Z".parse().unwrap();
+        let names = [name("handback", now), name("handback", now)];
+        assert!(names[0].starts_with("handback-20261123T120000Z-"), "{names:?}");
+        assert_eq!(names[0].len(), "handback-20261123T120000Z-".len() + 6);
+    }
+}
