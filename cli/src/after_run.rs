@@ -52,11 +52,11 @@ impl<'a> AfterRun<'a> {
         Ok(Self { args, by, config, store, plan, newest })
     }
 
-    /// Refuses where a run holds the newest epoch that may be going on. A hand-back without a manifest was stopped, and is
-    /// finished by another one; the genesis has none at all.
-    pub(crate) fn refuse_while_open(&self) -> Result<(), Failure> {
-        let Holder { run, epoch, .. } = &self.newest;
-        if self.newest.outcome.is_some() || !is_a_runs(&self.newest) || self.args.run_is_over {
+    /// Refuses where the holder of an epoch is a run that may be going on. A hand-back without a manifest was stopped, and
+    /// is finished by another one; the genesis has none at all.
+    pub(crate) fn refuse_while_open(&self, holder: &Holder) -> Result<(), Failure> {
+        let Holder { run, epoch, .. } = holder;
+        if holder.outcome.is_some() || !is_a_runs(holder) || self.args.run_is_over {
             return Ok(());
         }
         Err(Failure::new(
@@ -72,6 +72,25 @@ impl<'a> AfterRun<'a> {
                 self.plan.regions.recovery
             ),
         ))
+    }
+
+    /// The holders of all epochs from the newest down to `epoch`, or to the one before it where nobody holds that.
+    pub(crate) async fn holders_down_to(&self, epoch: u64) -> Result<Vec<Holder>, Failure> {
+        let (control, evidence) = (&self.args.plan.control.bucket, &self.args.evidence.evidence_bucket);
+        let enough = |holder: &Holder| holder.epoch <= epoch;
+        run_control::holders(&self.store, control, evidence, &self.plan.name, enough).await.map_err(|error| {
+            let what = format!("could not read who holds the epochs of {}; nothing was done", self.plan.name);
+            aws::step_failure(what, &error)
+        })
+    }
+
+    /// The newest epoch that has put a fence into the ledger; 0 for none.
+    pub(crate) async fn newest_fence(&self) -> Result<u64, Failure> {
+        let bucket = &self.plan.ledger.bucket;
+        run_control::newest_fence(&self.store, bucket).await.map_err(|error| {
+            let what = format!("could not list the fences in s3://{bucket}; nothing was done");
+            aws::step_failure(what, &error)
+        })
     }
 
     /// Proves the whole ledger: nobody is given the pen or the traffic on a ledger that is not whole.
@@ -151,11 +170,6 @@ impl<'a> AfterRun<'a> {
         Err(Failure::new(Exit::Halted, "it was not agreed to; nothing was done", next))
     }
 
-    /// How the newest epoch's run ended, for a person.
-    pub(crate) fn came_to(&self) -> &'static str {
-        self.newest.outcome.map_or("no manifest", Outcome::as_str)
-    }
-
     /// Leaves the manifest of what this person has done, under the person's own words.
     pub(crate) async fn close(&self, run: &str, outcome: Outcome, facts: Value) -> Result<Closed, StepError> {
         let manifest = Manifest {
@@ -193,6 +207,11 @@ pub(crate) struct Closed {
 /// Whether a run has claimed the epoch, and not a person.
 pub(crate) fn is_a_runs(holder: &Holder) -> bool {
     matches!(holder.cause, Cause::Alarm | Cause::Operator)
+}
+
+/// How the holder of an epoch ended, for a person.
+pub(crate) fn came_to(holder: &Holder) -> &'static str {
+    holder.outcome.map_or("no manifest", Outcome::as_str)
 }
 
 /// What a command's act is called, as a run is by its execution: the moment for people, and digits against a second one

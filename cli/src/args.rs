@@ -162,7 +162,8 @@ pub(crate) struct AfterRunArgs {
     pub(crate) evidence: EvidenceArgs,
     #[command(flatten)]
     pub(crate) word: WordArgs,
-    /// The run that holds the newest epoch has no manifest, and you know that it is over.
+    /// A run that holds the newest epoch (for a flip: the pen's epoch, or a newer one) has no manifest, and you know that
+    /// it is over.
     ///
     /// Say this only after `aws stepfunctions stop-execution`, or when `aws stepfunctions describe-execution` says
     /// anything but RUNNING. What such a run may still do carries its own epoch: it counts for nothing once a hand-back

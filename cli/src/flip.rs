@@ -6,13 +6,14 @@
 
 use dns_flip::{Moved, move_records};
 use lifeboat_ledger::{Holder as Pen, PenState, StreamProof};
+use lifeboat_rules::admission::Holder;
 use lifeboat_rules::dns::{Flip, Found, wanted};
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::recovered::{Health, Sealed, judge};
 use lifeboat_rules::{ErrorName, Outcome, Plan, StepError};
 use serde_json::{Value, json};
 
-use crate::after_run::{self, AfterRun, Closed, is_a_runs};
+use crate::after_run::{AfterRun, Closed, came_to, is_a_runs};
 use crate::args::FlipArgs;
 use crate::aws;
 use crate::exit::Exit;
@@ -20,196 +21,127 @@ use crate::failure::Failure;
 use crate::handback::pen;
 use crate::output::{Report, State};
 
-/// What a flip's name begins with, before the hyphen.
-const NAME: &str = "flip";
-/// Objects below the names that flips have. A flip leaves one; a run that a person has given such a name, some dozens.
-const OBJECTS_MAX: usize = 10_000;
-
 pub(crate) async fn run(args: &FlipArgs) -> Result<Report, Failure> {
     let after = AfterRun::begin(&args.after).await?;
-    let (plan, epoch) = (&after.plan, after.newest.epoch);
-    if !is_a_runs(&after.newest) {
-        return Err(no_run(&after));
-    }
+    // Whatever the pen's epoch is, this holder's is no older: told before the proof, which takes its time.
+    after.refuse_while_open(&after.newest)?;
+    let history = after.prove().await?;
+    let begun = Begun::find(&after, &history.streams).await?;
+    let (plan, epoch) = (&after.plan, begun.by.epoch);
     let zone = after.zone();
     let next = "mend it, then run the same command again";
     let (found, flip) = after.look_at_zone(&zone, Side::Recovery, epoch, next).await?;
     if flip == Flip::Done {
-        refuse_where_changed_since(&after, &found)?;
-        if after.newest.outcome == Some(Outcome::Recovered) || was_closed(&after).await? {
-            return Ok(moved_already(&after));
+        begun.refuse_where_changed_since(&found)?;
+        if begun.by.outcome == Some(Outcome::Recovered) {
+            return Ok(begun.moved_already());
         }
     }
-    after.refuse_while_open()?;
-    let history = after.prove().await?;
-    refuse_unless_recovery_holds(&after, &history.streams)?;
-    let health = serving(&after, &history.streams).await?;
-    after.agree(question(&after))?;
-    refuse_where_outrun(&after).await?;
+    let health = begun.serving(&history.streams).await?;
+    after.agree(begun.question())?;
+    begun.refuse_where_outrun().await?;
 
     let moved = move_records(&zone, plan, Side::Recovery, epoch).await;
     let moved = moved.map_err(|error| not_moved(&after, &error))?;
-    let run = after_run::name(NAME, lifeboat_runtime::now());
-    let facts = facts(&after, &moved, &health);
-    let manifest = after.close(&run, Outcome::Recovered, facts.clone()).await.map_err(|error| {
-        let what = format!(
-            "the records of {} are moved under epoch {epoch}, and the manifest is not known to be stored",
-            plan.dns.zone
-        );
-        let next =
-            "mend the cause and run the same command again: it moves nothing twice, and leaves the manifest";
-        Failure::new(Exit::Halted, what, next).because(&error)
-    })?;
-    Ok(done(&after, &run, &moved, &manifest, facts))
+    let facts = begun.facts(&moved, &health);
+    let manifest = begun.close(facts.clone()).await?;
+    Ok(begun.done(&moved, &manifest, facts))
 }
 
-fn no_run(after: &AfterRun<'_>) -> Failure {
-    let AfterRun { plan, newest, .. } = after;
-    Failure::new(
-        Exit::Halted,
-        format!(
-            "the newest epoch of {}, {}, is that of {}, which is no run: there is none to finish; nothing was done",
-            plan.name, newest.epoch, newest.run
-        ),
-        "look with `lifeboat status`; if the primary is down, start a run by hand",
-    )
+/// What a run has begun: the recovery side holds every stream under its epoch.
+struct Begun<'a> {
+    after: &'a AfterRun<'a>,
+    /// The run, as the holder of its epoch.
+    by: Holder,
+    /// Whoever has claimed an epoch since, the newest first, and has taken the pen of no stream.
+    newer: Vec<Holder>,
 }
 
-/// Refuses where the fence says that this epoch has moved the records, and they are not what it moved them to: no batch of
-/// this epoch will touch them again.
-fn refuse_where_changed_since(after: &AfterRun<'_>, found: &[Found]) -> Result<(), Failure> {
-    let plan = &after.plan;
-    let changed: Vec<String> = wanted(plan, Side::Recovery)
-        .into_iter()
-        .filter(|record| !found.contains(&Found::Plain(record.clone())))
-        .map(|record| format!("{} {}", record.name, record.kind))
-        .collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Exit::Halted,
-        format!(
-            "epoch {} has moved the records of {}, and somebody has changed {} since; nothing was done",
-            after.newest.epoch,
-            plan.dns.zone,
-            changed.join(", ")
-        ),
-        "find out who did and why; then put back the recovery side's values in Route 53 by hand, or give the pen back \
-         with `lifeboat handback --take-from-recovery`",
-    ))
-}
-
-/// Whether an earlier flip of this epoch has left its manifest. One that was stopped before has not, and is finished.
-async fn was_closed(after: &AfterRun<'_>) -> Result<bool, Failure> {
-    let (store, plan) = (&after.store, &after.plan.name);
-    let evidence = &after.args.evidence.evidence_bucket;
-    let found = async {
-        for listed in store.list(evidence, &format!("{plan}/{NAME}-"), OBJECTS_MAX).await? {
-            if !listed.key.ends_with("/manifest.json") {
-                continue;
-            }
-            let manifest = store.get(evidence, &listed.key, None).await?.unwrap_or_default();
-            let manifest: Value = serde_json::from_slice(&manifest).unwrap_or_default();
-            if manifest["admitted"].is_null() && manifest["facts"]["epoch"] == json!(after.newest.epoch) {
-                return Ok(true);
-            }
+impl<'a> Begun<'a> {
+    /// Finds the run under whose epoch the pen is, and sees to it that nobody newer can be about to act. Newer epochs that
+    /// were claimed and came to nothing (a run stood down, a hand-back failed before its fence) are in nobody's way: no
+    /// control entry of theirs counts in any stream, or the pen would not be as it is.
+    async fn find(after: &'a AfterRun<'a>, streams: &[StreamProof]) -> Result<Self, Failure> {
+        let epoch = epoch_of_recovery(streams).ok_or_else(|| not_held(&after.plan, streams))?;
+        let mut newer = after.holders_down_to(epoch).await?;
+        let by = newer.pop().filter(|holder| holder.epoch == epoch && is_a_runs(holder));
+        let by = by.ok_or_else(|| no_run(&after.plan, epoch))?;
+        for holder in newer.iter().chain([&by]) {
+            after.refuse_while_open(holder)?;
         }
-        Ok(false)
-    };
-    found.await.map_err(|error: StepError| {
-        let what = format!("could not read the evidence of earlier flips of {plan}; nothing was done");
-        aws::step_failure(what, &error)
-    })
+        let fenced = after.newest_fence().await?;
+        if fenced > epoch {
+            return Err(fenced_since(&after.plan, epoch, fenced));
+        }
+        Ok(Self { after, by, newer })
+    }
 }
 
-fn moved_already(after: &AfterRun<'_>) -> Report {
-    let AfterRun { plan, newest, .. } = after;
-    Report {
-        headline: format!(
-            "the records of {} are moved to the recovery side already; nothing was done",
-            plan.name
-        ),
-        details: vec![("epoch", format!("{}, run {}", newest.epoch, newest.run))],
-        json: json!({
-            "plan": plan.name,
-            "flip": State::DoneAlready,
-            "epoch": newest.epoch,
-            "finishes": newest.run,
-        }),
-        ..Report::default()
-    }
+/// The epoch under which the recovery side holds every stream, if it does.
+fn epoch_of_recovery(streams: &[StreamProof]) -> Option<u64> {
+    let mut epochs = streams.iter().map(|stream| match stream.pen.state() {
+        PenState::Open { epoch, holder: Pen::Recovery } => Some(*epoch),
+        _ => None,
+    });
+    let first = epochs.next()??;
+    epochs.all(|epoch| epoch == Some(first)).then_some(first)
 }
 
 /// Traffic goes only to a side that holds the whole pen, under the epoch that the batch will carry.
-fn refuse_unless_recovery_holds(after: &AfterRun<'_>, streams: &[StreamProof]) -> Result<(), Failure> {
-    let epoch = after.newest.epoch;
-    let held = PenState::Open { epoch, holder: Pen::Recovery };
-    let Some(other) = streams.iter().find(|stream| *stream.pen.state() != held) else {
-        return Ok(());
+fn not_held(plan: &Plan, streams: &[StreamProof]) -> Failure {
+    let held_by = |side: Pen| {
+        let held = move |state: &PenState| matches!(state, PenState::Open { holder, .. } if *holder == side);
+        move |stream: &StreamProof| held(stream.pen.state())
     };
-    Err(Failure::new(
+    if streams.iter().all(held_by(Pen::Primary)) {
+        return Failure::new(
+            Exit::Halted,
+            format!(
+                "the primary of {} holds the pen: there is no run to finish; nothing was done",
+                plan.name
+            ),
+            "if the primary is down, start a run by hand",
+        );
+    }
+    let back = match streams.iter().any(held_by(Pen::Recovery)) {
+        true => "lifeboat handback --take-from-recovery",
+        false => "lifeboat handback",
+    };
+    let states: Vec<String> =
+        streams.iter().map(|stream| format!("{} is {}", stream.stream, pen(stream.pen.state()))).collect();
+    Failure::new(
         Exit::Halted,
         format!(
-            "stream {} of {} is {}, and not open for the recovery under epoch {epoch}; nothing was done",
-            other.stream,
-            after.plan.name,
-            pen(other.pen.state())
+            "the recovery side of {} does not hold every stream under one epoch: {}; nothing was done",
+            plan.name,
+            states.join(", ")
         ),
-        "forward: start a new run by hand, whose epoch is greater. Back: `lifeboat handback`",
-    ))
+        format!("forward: start a new run by hand, whose epoch is greater. Back: `{back}`"),
+    )
 }
 
-/// Asks the recovery side whether it serves: under the run's epoch, and through all that was just proven. That is at least
-/// what the run's own step asks for, since the end of a stream lies behind its seal.
-async fn serving(after: &AfterRun<'_>, streams: &[StreamProof]) -> Result<Health, Failure> {
-    let (plan, epoch) = (&after.plan, after.newest.epoch);
-    // As the Lambda asks: straight to the address in the plan, and a redirect is an answer, not a way.
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-    let http = http.map_err(|error| {
-        let next = "look at the certificates of this machine";
-        Failure::new(Exit::Refused, "no HTTP client could be made; nothing was done", next).because(&error)
-    })?;
-    let proven: Vec<Sealed> =
-        streams.iter().map(|stream| Sealed { stream: stream.stream.clone(), seq: stream.through }).collect();
-    let health = health_check::health(&http, plan).await;
-    health.and_then(|health| judge(&health, epoch, &proven).map(|()| health)).map_err(|error| {
-        let what = format!(
-            "the recovery side of {} is not seen to serve under epoch {epoch}; nothing was done",
+fn no_run(plan: &Plan, epoch: u64) -> Failure {
+    Failure::new(
+        Exit::Halted,
+        format!(
+            "the recovery side of {} holds the pen under epoch {epoch}, which no run has claimed: there is none to finish; \
+             nothing was done",
             plan.name
-        );
-        let next = format!(
-            "see that it runs, and that this machine reaches {}; then run the same command again",
-            plan.probe.recovery
-        );
-        Failure::new(Exit::Halted, what, next).because(&error)
-    })
+        ),
+        "find out who opened it; back: `lifeboat handback --take-from-recovery`",
+    )
 }
 
-fn question(after: &AfterRun<'_>) -> Vec<String> {
-    let AfterRun { plan, newest, .. } = after;
-    vec![
-        format!("This moves the traffic of {} to the recovery side in {}:", plan.name, plan.regions.recovery),
-        format!("  epoch    {}, of run {} ({})", newest.epoch, newest.run, after.came_to()),
-        format!("  serves   {}", plan.probe.recovery),
-        format!("  records  {} to the recovery side's values, in {}", plan.dns.records.len(), plan.dns.zone),
-    ]
-}
-
-/// The proof and the person have taken their time: as every step of a run does, asks once more whether its epoch is still
-/// the newest. A courtesy; what makes a late batch harmless is the fence.
-async fn refuse_where_outrun(after: &AfterRun<'_>) -> Result<(), Failure> {
-    let (plan, epoch) = (&after.plan, after.newest.epoch);
-    let control = &after.args.plan.control.bucket;
-    let newest = run_control::newest_epoch(&after.store, control, &plan.name).await.map_err(|error| {
-        let what = format!("could not read the newest epoch of {} once more; nothing was done", plan.name);
-        aws::step_failure(what, &error)
-    })?;
-    if newest <= epoch {
-        return Ok(());
-    }
-    let error = StepError::fenced(format!("epoch {newest} is claimed; the flip is for epoch {epoch}"));
-    Err(after.superseded("somebody else has begun to act meanwhile; nothing was done".to_owned(), &error))
+fn fenced_since(plan: &Plan, epoch: u64, fenced: u64) -> Failure {
+    Failure::new(
+        Exit::Halted,
+        format!(
+            "epoch {fenced} has fenced the recovery side of {}, which writes nothing more under epoch {epoch}; nothing was \
+             done",
+            plan.name
+        ),
+        "forward: start a new run by hand, whose epoch is greater. Back: `lifeboat handback --take-from-recovery`",
+    )
 }
 
 fn not_moved(after: &AfterRun<'_>, error: &StepError) -> Failure {
@@ -221,47 +153,181 @@ fn not_moved(after: &AfterRun<'_>, error: &StepError) -> Failure {
     }
 }
 
-fn facts(after: &AfterRun<'_>, moved: &Moved, health: &Health) -> Value {
-    json!({
-        "by": after.by,
-        "epoch": after.newest.epoch,
-        "finishes": after.newest.run,
-        "run_is_over": after.args.run_is_over,
-        "records": { "before": moved.before, "changes": moved.changes },
-        "health": health,
-    })
-}
-
-fn done(after: &AfterRun<'_>, run: &str, moved: &Moved, manifest: &Closed, facts: Value) -> Report {
-    let AfterRun { plan, newest, .. } = after;
-    Report {
-        headline: format!(
-            "the records of {} are moved to the recovery side in {}",
-            plan.name, plan.regions.recovery
-        ),
-        details: vec![
-            ("epoch", format!("{}, of run {}", newest.epoch, newest.run)),
-            (
-                "records",
-                match moved.changes.len() {
-                    0 => "were moved by an earlier batch of this epoch".to_owned(),
-                    changes => format!("moved, {changes} changes in one batch"),
-                },
+impl Begun<'_> {
+    /// Refuses where the fence says that this epoch has moved the records, and they are not what it moved them to: no batch
+    /// of this epoch will touch them again.
+    fn refuse_where_changed_since(&self, found: &[Found]) -> Result<(), Failure> {
+        let plan = &self.after.plan;
+        let changed: Vec<String> = wanted(plan, Side::Recovery)
+            .into_iter()
+            .filter(|record| !found.contains(&Found::Plain(record.clone())))
+            .map(|record| format!("{} {}", record.name, record.kind))
+            .collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Halted,
+            format!(
+                "epoch {} has moved the records of {}, and somebody has changed {} since; nothing was done",
+                self.by.epoch,
+                plan.dns.zone,
+                changed.join(", ")
             ),
-            ("manifest", manifest.key.clone()),
-        ],
-        warnings: vec![cached(plan)],
-        json: json!({
-            "plan": plan.name,
-            "flip": State::Done,
-            "epoch": newest.epoch,
-            "run": run,
-            "finishes": newest.run,
-            "reason": after.args.word.reason,
-            "facts": facts,
-            "manifest": manifest,
-        }),
-        ..Report::default()
+            "find out who did and why; then put back the recovery side's values in Route 53 by hand, or give the pen back \
+             with `lifeboat handback --take-from-recovery`",
+        ))
+    }
+
+    fn moved_already(&self) -> Report {
+        let (plan, by) = (&self.after.plan, &self.by);
+        Report {
+            headline: format!(
+                "the records of {} are moved to the recovery side already; nothing was done",
+                plan.name
+            ),
+            details: vec![("epoch", format!("{}, run {}", by.epoch, by.run))],
+            json: json!({
+                "plan": plan.name,
+                "flip": State::DoneAlready,
+                "epoch": by.epoch,
+                "finishes": by.run,
+            }),
+            ..Report::default()
+        }
+    }
+
+    /// Asks the recovery side whether it serves: under the run's epoch, and through all that was just proven. That is at least
+    /// what the run's own step asks for, since the end of a stream lies behind its seal.
+    async fn serving(&self, streams: &[StreamProof]) -> Result<Health, Failure> {
+        let (plan, epoch) = (&self.after.plan, self.by.epoch);
+        // As the Lambda asks: straight to the address in the plan, and a redirect is an answer, not a way.
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let http = http.map_err(|error| {
+            let next = "look at the certificates of this machine";
+            Failure::new(Exit::Refused, "no HTTP client could be made; nothing was done", next)
+                .because(&error)
+        })?;
+        let proven: Vec<Sealed> = streams
+            .iter()
+            .map(|stream| Sealed { stream: stream.stream.clone(), seq: stream.through })
+            .collect();
+        let health = health_check::health(&http, plan).await;
+        health.and_then(|health| judge(&health, epoch, &proven).map(|()| health)).map_err(|error| {
+            let what = format!(
+                "the recovery side of {} is not seen to serve under epoch {epoch}; nothing was done",
+                plan.name
+            );
+            let next = format!(
+                "see that it runs, and that this machine reaches {}; then run the same command again",
+                plan.probe.recovery
+            );
+            Failure::new(Exit::Halted, what, next).because(&error)
+        })
+    }
+
+    fn question(&self) -> Vec<String> {
+        let AfterRun { plan, .. } = self.after;
+        let Holder { epoch, run, .. } = &self.by;
+        let mut lines = vec![
+            format!(
+                "This moves the traffic of {} to the recovery side in {}:",
+                plan.name, plan.regions.recovery
+            ),
+            format!("  epoch    {epoch}, of run {run} ({})", came_to(&self.by)),
+        ];
+        lines.extend(self.newer.iter().map(|holder| {
+            format!("  newer    {}, of {} ({}), holds no stream", holder.epoch, holder.run, came_to(holder))
+        }));
+        lines.extend([
+            format!("  serves   {}", plan.probe.recovery),
+            format!(
+                "  records  {} to the recovery side's values, in {}",
+                plan.dns.records.len(),
+                plan.dns.zone
+            ),
+        ]);
+        lines
+    }
+
+    /// The proof and the person have taken their time: asks once more whether anybody has claimed an epoch meanwhile. A
+    /// courtesy; what makes a late batch harmless is the fence.
+    async fn refuse_where_outrun(&self) -> Result<(), Failure> {
+        let AfterRun { plan, store, args, newest, .. } = self.after;
+        let claimed = run_control::newest_epoch(store, &args.plan.control.bucket, &plan.name).await;
+        let claimed = claimed.map_err(|error| {
+            let what =
+                format!("could not read the newest epoch of {} once more; nothing was done", plan.name);
+            aws::step_failure(what, &error)
+        })?;
+        if claimed <= newest.epoch {
+            return Ok(());
+        }
+        let epoch = self.by.epoch;
+        let error = StepError::fenced(format!("epoch {claimed} is claimed; the flip is for epoch {epoch}"));
+        Err(self
+            .after
+            .superseded("somebody else has begun to act meanwhile; nothing was done".to_owned(), &error))
+    }
+
+    fn facts(&self, moved: &Moved, health: &Health) -> Value {
+        json!({
+            "by": self.after.by,
+            "epoch": self.by.epoch,
+            "finishes": self.by.run,
+            "newer": self.newer,
+            "run_is_over": self.after.args.run_is_over,
+            "records": { "before": moved.before, "changes": moved.changes },
+            "health": health,
+        })
+    }
+
+    /// Leaves the manifest, under a name that says whose run is finished: whoever asks how that epoch's run has ended finds
+    /// it there, and a second flip finds the first one's.
+    async fn close(&self, facts: Value) -> Result<Closed, Failure> {
+        let run = run_control::flip_name(self.by.epoch);
+        self.after.close(&run, Outcome::Recovered, facts).await.map_err(|error| {
+            let what = format!(
+                "the records of {} are moved under epoch {}, and the manifest is not known to be stored",
+                self.after.plan.dns.zone, self.by.epoch
+            );
+            let next =
+                "mend the cause and run the same command again: it moves nothing twice, and leaves the manifest";
+            Failure::new(Exit::Halted, what, next).because(&error)
+        })
+    }
+
+    fn done(&self, moved: &Moved, manifest: &Closed, facts: Value) -> Report {
+        let (plan, by) = (&self.after.plan, &self.by);
+        Report {
+            headline: format!(
+                "the records of {} are moved to the recovery side in {}",
+                plan.name, plan.regions.recovery
+            ),
+            details: vec![
+                ("epoch", format!("{}, of run {}", by.epoch, by.run)),
+                (
+                    "records",
+                    match moved.changes.len() {
+                        0 => "were moved by an earlier batch of this epoch".to_owned(),
+                        changes => format!("moved, {changes} changes in one batch"),
+                    },
+                ),
+                ("manifest", manifest.key.clone()),
+            ],
+            warnings: vec![cached(plan)],
+            json: json!({
+                "plan": plan.name,
+                "flip": State::Done,
+                "epoch": by.epoch,
+                "run": run_control::flip_name(by.epoch),
+                "finishes": by.run,
+                "reason": self.after.args.word.reason,
+                "facts": facts,
+                "manifest": manifest,
+            }),
+            ..Report::default()
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! `lifeboat handback`: a person gives the pen back to the primary, under a new epoch.
 //!
-//! Every effect carries that epoch, so whatever a stopped run may still do counts for nothing, and this command may be
-//! stopped anywhere: run again, it claims the next epoch and does all of it again. The manifest is the last act, and
-//! until it is there no alarm starts a run.
+//! In this order: the claim, the fence (a recovery side that trades stops by itself, and the slots are free), the opens, the
+//! records, the manifest. Every effect carries the epoch, so whatever a stopped run may still do counts for nothing, and
+//! this command may be stopped anywhere: run again, it claims the next epoch and does all of it again. The manifest is the
+//! last act, and until it is there no alarm starts a run.
 
 use dns_flip::{Moved, Zone, move_records};
 use jiff::Timestamp;
@@ -25,12 +26,9 @@ const UNTIL_FINISHED: &str = "until a hand-back has finished, no alarm starts a 
 
 pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
     let after = AfterRun::begin(&args.after).await?;
-    let AfterRun { store, plan, newest, .. } = &after;
-    after.refuse_while_open()?;
-    let fenced = run_control::newest_fence(store, &plan.ledger.bucket).await.map_err(|error| {
-        let what = format!("could not list the fences in s3://{}; nothing was done", plan.ledger.bucket);
-        aws::step_failure(what, &error)
-    })?;
+    let AfterRun { plan, newest, .. } = &after;
+    after.refuse_while_open(newest)?;
+    let fenced = after.newest_fence().await?;
     let history = after.prove().await?;
     if primary_holds(newest, fenced, &history.streams) {
         return Ok(held_already(plan, newest, &history));
@@ -60,8 +58,9 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
     Ok(done(&back, &opened, moved.as_ref(), &manifest, facts))
 }
 
-/// Whether nothing is left to do: every stream is open for the primary, no fence came after those opens, and whoever
-/// claimed an epoch since has ended. (One that has not would go on under an epoch newer than the opens'.)
+/// Whether nothing is left to do: every stream is open for the primary, no fence is newer than those opens (a hand-back's
+/// own is as old as they are), and whoever claimed an epoch since has ended. (One that has not would go on under an epoch
+/// newer than the opens'.)
 fn primary_holds(newest: &Holder, fenced: u64, streams: &[StreamProof]) -> bool {
     let ended = newest.outcome.is_some() || newest.cause == Cause::Genesis;
     ended
@@ -121,7 +120,7 @@ fn question(after: &AfterRun<'_>, streams: &[StreamProof], keep_records: bool) -
             newest.epoch + 1,
             newest.epoch,
             newest.run,
-            after.came_to()
+            after_run::came_to(newest)
         ),
     ];
     lines.extend(streams.iter().map(|stream| {
@@ -188,7 +187,8 @@ impl HandBack<'_> {
         let what = format!("epoch {} is claimed, and not every stream is open for the primary", self.epoch);
         match answer {
             Ok(Answer::Opened { streams }) => Ok(streams),
-            Ok(Answer::HalfDone { reason, .. }) => {
+            // Half of it, or nothing: a stream has appeared that was not proven.
+            Ok(Answer::HalfDone { reason, .. } | Answer::Unproven(Examined { reason, .. })) => {
                 Err(Failure { cause: Some(reason), ..self.unfinished(what) })
             }
             Ok(other) => Err(Failure::defect(format!("{what}: the open answered {other:?}"))),

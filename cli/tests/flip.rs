@@ -117,7 +117,7 @@ fn a_run_that_has_opened_the_recovery_side_is_finished_under_its_own_epoch() {
     let before = world.s3.puts().len();
     let report = world.json(&FLIP);
     let run = report["run"].as_str().expect("a name").to_owned();
-    assert!(run.starts_with("flip-20") && run.len() == "flip-20261123T120000Z-123456".len(), "{run}");
+    assert_eq!(run, "flip-e2", "whoever asks how epoch 2 has ended looks under this name");
     assert_eq!(
         (&report["flip"], &report["epoch"], &report["finishes"]),
         (&json!("done"), &json!(2), &json!("run-2"))
@@ -155,7 +155,7 @@ fn a_person_reads_what_was_done() {
         "the records of aex are moved to the recovery side in eu-central-1\n",
         "epoch     2, of run run-2\n",
         "records   moved, 3 changes in one batch\n",
-        "manifest  aex/flip-",
+        "manifest  aex/flip-e2/manifest.json\n",
         "see that gateway.aex.internal answers",
     ] {
         assert!(run.out.contains(text), "{} should say: {text}", run.out);
@@ -180,9 +180,20 @@ fn a_run_that_recovered_has_left_nothing_to_do() {
 fn an_epoch_that_is_no_runs_is_refused() {
     let recovery = Recovery::start();
     let world = opened(&recovery.url);
-    refused(&world, &[], 3, &["is that of genesis, which is no run", "lifeboat status"]);
+    let primary = ["the primary of aex holds the pen: there is no run to finish", "start a run by hand"];
+    refused(&world, &[], 3, &primary);
     world.claim(2, "handback-x", Cause::HandBack, 60);
-    refused(&world, &["--run-is-over"], 3, &["the newest epoch of aex, 2, is that of handback-x"]);
+    refused(&world, &["--run-is-over"], 3, &primary);
+
+    // Opened for the recovery side by nobody knows whom, and by what was not a run.
+    let world = opened(&recovery.url);
+    let no_run = ["holds the pen under epoch 2, which no run has claimed", "handback --take-from-recovery"];
+    for stream in ["ME1", "ME2"] {
+        world.open(stream, 2, Holder::Recovery, "somebody");
+    }
+    refused(&world, &[], 3, &no_run);
+    world.claim(2, "handback-x", Cause::HandBack, 60);
+    refused(&world, &["--run-is-over"], 3, &no_run);
     assert_eq!(world.route53.calls(), 0);
     refused(&World::uploaded(), &[], 3, &["no epoch was ever claimed", "lifeboat init"]);
 }
@@ -222,8 +233,8 @@ fn a_side_that_does_not_hold_every_stream_under_this_epoch_gets_no_traffic() {
         &[],
         3,
         &[
-            "stream ME1 of aex is sealed by run run-2 under epoch 2",
-            "lifeboat handback",
+            "does not hold every stream under one epoch: ME1 is sealed by run run-2 under epoch 2, ME2 is sealed",
+            "`lifeboat handback`",
             "start a new run by hand",
         ],
     );
@@ -233,13 +244,102 @@ fn a_side_that_does_not_hold_every_stream_under_this_epoch_gets_no_traffic() {
     world.seal("ME1", 2, "run-2");
     world.open("ME1", 2, Holder::Recovery, "run-2");
     world.close("run-2", Outcome::Halted, "half of it", None);
-    refused(&world, &[], 3, &["stream ME2 of aex is open for the primary under epoch 1"]);
+    refused(
+        &world,
+        &[],
+        3,
+        &["ME2 is open for the primary under epoch 1", "`lifeboat handback --take-from-recovery`"],
+    );
 
-    // An older run has opened the recovery side, and a newer one has claimed an epoch and come no further.
+    // A hand-back that has come half-way, and somebody who has opened one stream alone.
+    for holder in [Holder::Primary, Holder::Recovery] {
+        let world = stopped(&recovery);
+        world.claim(3, "handback-x", Cause::HandBack, 60);
+        world.open("ME1", 3, holder, "handback-x");
+        let me1 = format!("ME1 is open for the {holder} under epoch 3");
+        refused(&world, &[], 3, &[&me1, "ME2 is open for the recovery under epoch 2"]);
+    }
+}
+
+#[test]
+fn newer_epochs_that_came_to_nothing_are_in_nobodys_way() {
+    let recovery = Recovery::start();
     let world = stopped(&recovery);
     world.claim(3, "run-3", Cause::Operator, 60);
     world.close("run-3", Outcome::StoodDown, "the log advances", None);
-    refused(&world, &[], 3, &["ME1 of aex is open for the recovery under epoch 2, and not", "under epoch 3"]);
+    world.claim(4, "handback-x", Cause::HandBack, 30);
+    let asked = world.on_a_terminal(&["flip", "--reason", "it serves", "--by", "ops"], "\n");
+    for text in [
+        "epoch    2, of run run-2 (Halted)",
+        "newer    4, of handback-x (no manifest), holds no stream",
+        "newer    3, of run-3 (StoodDown), holds no stream",
+    ] {
+        assert!(asked.out.contains(text), "{asked:?} should say: {text}");
+    }
+    let report = world.json(&FLIP);
+    assert_eq!(
+        (&report["flip"], &report["epoch"], &report["finishes"], &report["run"]),
+        (&json!("done"), &json!(2), &json!("run-2"), &json!("flip-e2"))
+    );
+    assert_eq!(report["facts"]["newer"][1]["run"], json!("run-3"));
+    assert_done_already(&world);
+
+    // The run of that epoch counts as one that has recovered, so that nobody fails over from the side that serves.
+    let status = world.json(&["status"]);
+    let holder = status["holders"].as_array().expect("holders").iter().find(|holder| holder["epoch"] == 2);
+    assert_eq!(holder.expect("a holder of epoch 2")["outcome"], json!("Recovered"));
+    for start in ["alarm", "by_hand"] {
+        let reason = status[start]["reason"].as_str().expect("a reason");
+        assert!(reason.contains("the recovery side holds the pen since run run-2 (epoch 2)"), "{status}");
+    }
+    let listed = status["runs"]["list"].as_array().expect("runs").iter().find(|run| run["run"] == "flip-e2");
+    let listed = listed.expect("the flip is listed");
+    assert_eq!(
+        (&listed["started_by"], &listed["outcome"]),
+        (&json!({ "kind": "flip", "by": "ops" }), &json!("Recovered"))
+    );
+    let people = world.run(&["status"]).out;
+    let row = people.lines().find(|line| line.contains("flip-e2")).expect("a row");
+    assert!(row.contains("  ops  ") && row.contains("it serves, only the records are missing"), "{row}");
+}
+
+#[test]
+fn a_newer_run_that_may_be_going_on_refuses_it() {
+    let recovery = Recovery::start();
+    let world = stopped(&recovery);
+    world.claim(3, "run-3", Cause::Operator, 60);
+    let open = ["run run-3 (epoch 3) of aex has no manifest", "--run-is-over"];
+    refused(&world, &[], 3, &open);
+    // It is not forgotten behind a newer one that has ended.
+    world.claim(4, "run-4", Cause::Operator, 30);
+    world.close("run-4", Outcome::StoodDown, "the log advances", None);
+    refused(&world, &[], 3, &open);
+    // A manifest of that name which is about another epoch says nothing about this one.
+    let manifest = json!({ "outcome": "Halted", "admitted": { "admitted_epoch": 8 }, "facts": {} });
+    world.s3.put(&manifest_path("run-3"), manifest.to_string().as_bytes());
+    refused(&world, &[], 3, &open);
+    assert_eq!(world.json(&with(&["--run-is-over"]))["flip"], json!("done"));
+    assert_moved(&world);
+}
+
+#[test]
+fn a_recovery_side_that_was_fenced_since_gets_no_traffic() {
+    let recovery = Recovery::start();
+    let world = stopped(&recovery);
+    world.claim(3, "handback-x", Cause::HandBack, 60);
+    world.fence(3);
+    let fenced = [
+        "epoch 3 has fenced the recovery side of aex, which writes nothing more under epoch 2",
+        "start a new run by hand",
+        "`lifeboat handback --take-from-recovery`",
+    ];
+    refused(&world, &["--run-is-over"], 3, &fenced);
+
+    // Nor is it said to be well where the records were moved before.
+    let world = stopped(&recovery);
+    world.json(&FLIP);
+    world.fence(3);
+    refused(&world, &[], 3, &fenced);
 }
 
 #[test]
@@ -352,6 +452,25 @@ fn a_dns_answer_that_is_lost_is_read_back() {
     assert!(world.route53.has_lost_it());
     assert_eq!((&report["flip"], &report["facts"]["records"]["changes"]), (&json!("done"), &json!([])));
     assert_eq!(world.manifest(report["run"].as_str().expect("a name")).outcome, Outcome::Recovered);
+    assert_done_already(&world);
+}
+
+#[test]
+fn the_manifest_is_the_first_flips_whoever_comes_second() {
+    let recovery = Recovery::start();
+    let world = stopped(&recovery);
+    world.s3.lose_answer_of("manifest.json");
+    assert_eq!(world.json(&FLIP)["flip"], json!("done"));
+    assert!(world.s3.has_suffered());
+    let first = world.s3.object(&manifest_path("flip-e2"));
+
+    // Two at once: the other one has just closed, and this one has not seen the records moved.
+    let world = stopped(&recovery);
+    world.s3.put(&manifest_path("flip-e2"), &first);
+    let report = world.json(&FLIP);
+    let sha256 = lifeboat_rules::evidence::sha256(&first);
+    assert_eq!((&report["flip"], &report["manifest"]["sha256"]), (&json!("done"), &json!(sha256)));
+    assert_eq!(world.s3.object(&manifest_path("flip-e2")), first);
     assert_done_already(&world);
 }
 

@@ -10,7 +10,7 @@ use lifeboat_rules::epoch::Cause;
 use serde_json::{Value, json};
 use support::s3::S3;
 use support::says;
-use support::world::{GATEWAY, PRIMARY, RECOVERY, World, claim_path, manifest_path, slot_path};
+use support::world::{GATEWAY, PRIMARY, RECOVERY, World, claim_path, fence_path, manifest_path, slot_path};
 
 const HANDBACK: [&str; 6] = ["handback", "--reason", "the primary is well", "--by", "ops", "--yes"];
 
@@ -59,8 +59,15 @@ fn after_a_run_that_halted_the_primary_has_the_pen_again() {
     assert_eq!((&claim["run"], &claim["cause"]), (&json!(run), &json!("hand_back")));
     assert_eq!(
         world.s3.puts()[before..],
-        [claim_path(3), slot_path("ME1", 3), slot_path("ME2", 3), manifest_path(&run)],
-        "claimed first, closed last"
+        [claim_path(3), fence_path(3), slot_path("ME1", 3), slot_path("ME2", 3), manifest_path(&run)],
+        "claimed first, closed last, fenced before it is opened"
+    );
+    let fence: Value = serde_json::from_slice(&world.s3.object(&fence_path(3))).expect("JSON");
+    assert_eq!((&fence["epoch"], &fence["run"]), (&json!(3), &json!(run)));
+    assert_eq!(
+        (manifest.admitted.is_none(), manifest.facts["epoch"].as_u64()),
+        (true, Some(3)),
+        "by this a manifest is known to be about this claim"
     );
     assert_eq!(world.zone_epoch(), Some(3), "a late batch of the run is refused by this fence");
     assert_eq!(world.route53.values(GATEWAY, "A"), [PRIMARY]);
@@ -306,7 +313,7 @@ fn stopped_at_any_point_it_is_finished_by_the_next_one() {
         &["could not claim epoch 3; nothing was done"],
         3,
     );
-    for stream in ["log/ME1/", "log/ME2/"] {
+    for stream in ["aex-log/fence/", "log/ME1/", "log/ME2/"] {
         stopped_then_finished(
             |s3, _| s3.refuse_puts_of(stream, 403),
             3,
@@ -329,6 +336,39 @@ fn stopped_at_any_point_it_is_finished_by_the_next_one() {
 }
 
 #[test]
+fn a_stream_that_appears_after_the_proof_is_not_opened_over() {
+    let world = World::halted();
+    // Nothing is put before the claim; it appears with that.
+    world.s3.put_together_with("epoch/aex/", &slot_path("ME3", 1), b"{}\n");
+    let failure = world.ends(&HANDBACK, 3);
+    says(
+        &failure,
+        &[
+            "epoch 3 is claimed, and not every stream is open for the primary",
+            "stream ME3",
+            "it has appeared since",
+            "run the same command again",
+        ],
+    );
+    assert!(!world.s3.keys().contains(&fence_path(3)), "nothing is fenced, nothing is opened");
+    assert_eq!((world.tail("ME1").next_seq(), world.zone_epoch()), (3, None));
+}
+
+#[test]
+fn a_manifest_that_is_about_another_epoch_finishes_no_hand_back() {
+    let world = World::halted();
+    let run = world.json(&HANDBACK)["run"].as_str().expect("a name").to_owned();
+    assert_eq!(world.json(&["status"])["epoch"]["outcome"], json!("HandedBack"));
+    let mut manifest = world.manifest(&run);
+    manifest.facts["epoch"] = json!(2);
+    world.s3.put(&manifest_path(&run), &serde_json::to_vec(&manifest).expect("JSON"));
+    assert_eq!(world.json(&["status"])["epoch"]["outcome"], Value::Null);
+    // So the primary does not count as holding the pen for good: it is handed back once more.
+    let again = world.json(&HANDBACK);
+    assert_eq!((&again["handback"], &again["epoch"]), (&json!("done"), &json!(4)));
+}
+
+#[test]
 fn what_is_not_known_to_be_done_is_said_to_be_unknown() {
     stopped_then_finished(
         |s3, _| s3.refuse_puts_of("epoch/aex/00000000000000000003", 503),
@@ -346,7 +386,7 @@ fn what_is_not_known_to_be_done_is_said_to_be_unknown() {
 
 #[test]
 fn an_answer_that_is_lost_is_read_back() {
-    for at in ["epoch/aex/", "log/ME2/", "manifest.json"] {
+    for at in ["epoch/aex/", "aex-log/fence/", "log/ME2/", "manifest.json"] {
         let world = World::halted();
         world.s3.lose_answer_of(at);
         let report = world.json(&HANDBACK);

@@ -19,8 +19,8 @@ use lifeboat_runtime::{Context, Store, now};
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::{World, WorldOptions, places};
 use run_control::{
-    Action, Answer, Executions, claim_epoch, handle, holders, newest_epoch, newest_fence, put_manifest, say,
-    words,
+    Action, Answer, Executions, claim_epoch, flip_name, handle, holders, newest_epoch, newest_fence,
+    put_manifest, say, words,
 };
 use serde_json::json;
 
@@ -36,6 +36,7 @@ struct Stage {
     world: World,
     context: Context,
     executions: Executions,
+    stacks: stack_launch::Stacks,
     plan: Plan,
     version: String,
 }
@@ -54,13 +55,19 @@ impl Stage {
             evidence_bucket: EVIDENCE.into(),
         };
         let executions = Executions { sfn: clients.sfn };
+        let stacks = stack_launch::Stacks {
+            cloudformation: clients.cloudformation,
+            control_bucket: CONTROL.into(),
+            region: world.recovery().to_owned(),
+            role_arn: None,
+        };
         let json =
             std::fs::read(places::repository().join("functions/rules/tests/plan.json")).expect("a plan");
         let mut plan = Plan::from_json(&json).expect("a good plan");
         plan.probe.log_still_seconds = STILL_SECONDS;
         plan.ledger.streams = vec!["ME1".into(), "ME2".into()];
         plan.ledger.bucket = LOG.into();
-        let mut stage = Stage { world, context, executions, plan, version: String::new() };
+        let mut stage = Stage { world, context, executions, stacks, plan, version: String::new() };
         stage.version = stage.upload().await;
         let genesis = Claim { epoch: GENESIS_EPOCH, run: GENESIS.into(), at: now(), cause: Cause::Genesis };
         claim_epoch(stage.store(), CONTROL, "aex", &genesis).await.expect("the first epoch");
@@ -95,6 +102,7 @@ impl Stage {
             admitted_at: now(),
             deadline: Timestamp::MAX,
             admitted_epoch,
+            fenced_epoch: 0,
             epoch: None,
         }
     }
@@ -183,6 +191,13 @@ async fn of_many_that_were_admitted_together_one_claims() {
     let next = claimed(stage.claim(&stage.run("next", 2)).await.expect("the successor"));
     assert_eq!(name(stage.context.acting_epoch("aex", &winner).await), ErrorName::Fenced);
     assert_eq!(stage.context.acting_epoch("aex", &next).await.expect("the newest"), 3);
+    // It launches nothing any more, and takes nothing down: a fenced run deletes nothing.
+    for action in [stack_launch::Action::Launch {}, stack_launch::Action::TearDown {}] {
+        let asked = stage.ask(&winner, action, |request| {
+            stack_launch::handle(&stage.context, &stage.stacks, now, request)
+        });
+        assert_eq!(name(asked.await), ErrorName::Fenced);
+    }
     // One that slept through it finds its successor taken.
     assert_eq!(name(stage.claim(&stage.run("sleeper", 1)).await), ErrorName::Fenced);
     assert_eq!(newest_epoch(stage.store(), CONTROL, "aex").await.expect("epochs"), 3);
@@ -250,6 +265,11 @@ async fn a_log_that_advances_is_not_sealed_and_a_seal_is_handed_back() {
             "once, and once only"
         );
     }
+    assert_eq!(
+        newest_fence(stage.store(), LOG).await.expect("fences"),
+        3,
+        "so that a side which trades stops"
+    );
     let open = PenState::Open { epoch: 3, holder: Side::Primary };
     for stream in stage.history().await {
         assert_eq!(*stream.pen.state(), open, "{}", stream.stream);
@@ -262,6 +282,28 @@ async fn a_log_that_advances_is_not_sealed_and_a_seal_is_handed_back() {
     for stream in stage.history().await {
         assert_eq!((stream.through, stream.pen.state()), (3, &open), "{}", stream.stream);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_appears_after_the_proof_is_not_left_unsealed() {
+    let stage = Stage::set().await;
+    let run = claimed(stage.claim(&stage.run("run", 1)).await.expect("a claim"));
+    let history = stage.history().await;
+    open_stream(stage.store(), &stage.plan, "ME7", GENESIS_EPOCH, GENESIS).await.expect("an open");
+    let unproven = |answer: LedgerAnswer| match answer {
+        LedgerAnswer::Unproven(examined) => assert!(examined.reason.contains("ME7"), "{}", examined.reason),
+        other => panic!("{other:?}"),
+    };
+    unproven(stage.seal(&run, history.clone()).await.expect("an answer"));
+    assert_eq!(newest_fence(stage.store(), LOG).await.expect("fences"), 0, "nothing was put");
+    unproven(hand_back(stage.store(), &stage.plan, 3, "handback-1", &history).await.expect("an answer"));
+    assert_eq!(newest_fence(stage.store(), LOG).await.expect("fences"), 0, "nothing was put");
+    // A stream that appears between the seal and the proof of the tail.
+    let (answer, _) = stage.seal_when_still(&run, &stage.history().await).await;
+    assert!(matches!(answer, LedgerAnswer::Sealed { .. }), "{answer:?}");
+    let action = ledger_verify::Action::VerifyTail { history };
+    let tail = stage.ask(&run, action, |request| ledger_verify::handle(&stage.context, request)).await;
+    unproven(tail.expect("an answer"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,7 +320,7 @@ async fn holders_are_read_from_the_newest_back_with_how_they_ended() {
         outcome,
         reason: "a test".into(),
         closed_at: now(),
-        facts: json!({}),
+        facts: json!({ "epoch": 5 }),
         records: vec![],
     };
     put_manifest(stage.store(), EVIDENCE, manifest(Outcome::Halted)).await.expect("a manifest");
@@ -294,7 +336,15 @@ async fn holders_are_read_from_the_newest_back_with_how_they_ended() {
     };
     let newest = (9, Cause::HandBack, None);
     let middle = (5, Cause::Operator, Some(Outcome::Halted));
+    // A manifest of that name, but of another run: names are free again one day.
+    let other =
+        Manifest { run: "run-9".into(), facts: json!({ "epoch": 4 }), ..manifest(Outcome::HandedBack) };
+    put_manifest(stage.store(), EVIDENCE, other).await.expect("a manifest");
     assert_eq!(read(9).await, [newest]);
     assert_eq!(read(5).await, [newest, middle]);
     assert_eq!(read(0).await, [newest, middle, (2, Cause::Alarm, None), (1, Cause::Genesis, None)]);
+    // A person has finished what the run of epoch 5 had begun.
+    let flip = Manifest { run: flip_name(5), ..manifest(Outcome::Recovered) };
+    put_manifest(stage.store(), EVIDENCE, flip).await.expect("a manifest");
+    assert_eq!(read(5).await, [newest, (5, Cause::Operator, Some(Outcome::Recovered))]);
 }

@@ -44,19 +44,22 @@ Examples:
   lifeboat handback --plan aex --reason 'the run halted, the primary is well'
   lifeboat handback --plan aex --reason 'back from the drill' --take-from-recovery --by 'A. Operator' --yes --json
 
-The whole ledger is proven first. Then, in this order: a new epoch is claimed, every stream is opened for the primary,
-the records are moved to the primary's values under that epoch's fence, and the manifest is written. Stopped on the
-way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.";
+The whole ledger is proven first. Then, in this order: a new epoch is claimed, its fence is put into the log bucket (a
+recovery side that writes stops by itself), every stream is opened for the primary, the records are moved to the
+primary's values under that epoch's fence in the zone, and the manifest is written. Stopped on the way, the same command
+finishes it under the next epoch; until one has finished no alarm starts a run.";
 
 pub(super) const FLIP_EXAMPLES: &str = "\
 Examples:
   lifeboat flip --plan aex --reason 'the run was stopped before its flip, the recovery side serves'
   lifeboat flip --plan aex --reason 'Route 53 answers again' --by 'A. Operator' --yes --json
 
-Only where the newest epoch is a run's, the ledger is proven, every stream is open for the recovery side under that
-epoch, and the recovery side's health endpoint (the plan's probe.recovery, which this machine has to reach) says that
-it serves. The records are then moved in the batch that the run would have sent, under the same fence, so that doing
-it twice is doing it once. Where the recovery side was not opened, start a new run by hand.";
+Only where the ledger is proven, every stream is open for the recovery side under one run's epoch, nobody has fenced it
+since, and the recovery side's health endpoint (the plan's probe.recovery, which this machine has to reach) says that it
+serves. A newer epoch that was claimed and came to nothing (a run that stood down, a hand-back that failed before its
+fence) is in nobody's way. The records are then moved in the batch that the run would have sent, under the same fence,
+and the manifest is written to <plan>/flip-e<epoch>/, so that doing it twice is doing it once. Where the recovery side
+was not opened, start a new run by hand.";
 
 pub(super) const ACKNOWLEDGE_EXAMPLES: &str = "\
 Examples:

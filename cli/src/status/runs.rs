@@ -41,7 +41,7 @@ pub(super) struct Seen {
     /// When its first object was stored, by the store's clock.
     began_at: Timestamp,
     closed_at: Option<Timestamp>,
-    /// What its start says, of an alarm or a person; of a hand-back, who did it.
+    /// What its start says, of an alarm or a person; of a hand-back or a flip, who did it.
     started_by: Option<Value>,
     state: State,
     outcome: Option<String>,
@@ -157,8 +157,14 @@ async fn look(store: &Store, bucket: &str, plan: &str, run: String, listed: List
 }
 
 fn start_of_manifest(manifest: &Value) -> Option<Value> {
-    if manifest["outcome"] == "HandedBack" {
-        return Some(serde_json::json!({ "kind": "hand_back", "by": manifest["facts"]["by"] }));
+    // A person's act is admitted by nobody. A run that was not admitted either comes to neither of these.
+    let kind = match (manifest["admitted"].is_null(), manifest["outcome"].as_str()) {
+        (true, Some("HandedBack")) => Some("hand_back"),
+        (true, Some("Recovered")) => Some("flip"),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        return Some(serde_json::json!({ "kind": kind, "by": manifest["facts"]["by"] }));
     }
     something(&manifest["admitted"]["trigger"])
 }
@@ -174,7 +180,7 @@ impl Seen {
         let started_by = match start["kind"].as_str() {
             Some("alarm") => format!("alarm {}", said("alarm").unwrap_or_default()),
             Some("operator") => said("by").unwrap_or_else(|| "by hand".to_owned()),
-            Some("hand_back") => said("by").unwrap_or_default(),
+            Some("hand_back" | "flip") => said("by").unwrap_or_default(),
             _ => "?".to_owned(),
         };
         let outcome = match (self.state, &self.outcome) {

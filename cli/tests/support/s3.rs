@@ -20,6 +20,8 @@ struct State {
     /// Status and code of every answer, once set.
     refusal: Option<(u16, &'static str)>,
     trouble: Option<Trouble>,
+    /// Stored together with the first put of a path that contains the first text: its path and its body.
+    companion: Option<(String, String, Vec<u8>)>,
     /// Regions that requests were signed for.
     regions: Vec<String>,
 }
@@ -134,6 +136,12 @@ impl S3 {
         self.lock().objects.get_mut(path).expect("just put").hidden = true;
     }
 
+    /// Stores `path` at the moment of the first put of a path that contains `at`: somebody else's object, which a listing
+    /// shows from then on.
+    pub fn put_together_with(&self, at: &str, path: &str, body: &[u8]) {
+        self.lock().companion = Some((at.to_owned(), path.to_owned(), body.to_vec()));
+    }
+
     /// The paths of all puts that stored something, in their order.
     pub fn puts(&self) -> Vec<String> {
         self.lock().puts.clone()
@@ -199,6 +207,9 @@ fn put(request: &Request, state: &mut State) -> Answer {
     let object = Object { body: request.body.clone(), stored_at: STORED_AT.to_owned(), hidden: false };
     state.objects.insert(request.path.clone(), object);
     state.puts.push(request.path.clone());
+    if let Some((_, path, body)) = state.companion.take_if(|(at, ..)| request.path.contains(at.as_str())) {
+        state.objects.insert(path, Object { body, stored_at: STORED_AT.to_owned(), hidden: false });
+    }
     if let Some(status) = state.suffers(Kind::AnswerLost, &request.path) {
         return error(status, "InternalError");
     }

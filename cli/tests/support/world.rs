@@ -101,7 +101,7 @@ impl World {
     }
 
     pub fn fence(&self, epoch: u64) {
-        self.s3.put(&format!("aex-log/{}", slot::fence_key(epoch)), b"{}");
+        self.s3.put(&fence_path(epoch), b"{}");
     }
 
     pub fn seal(&self, stream: &str, epoch: u64, run: &str) {
@@ -149,13 +149,25 @@ impl World {
         Some(lifeboat_rules::dns::Fence::parse(&txt).expect("a fence").epoch)
     }
 
-    /// A run's manifest.
+    /// A run's manifest. One that has claimed an epoch was admitted under the one before.
     pub fn close(&self, run: &str, outcome: Outcome, reason: &str, trigger: Option<Trigger>) {
+        let claimed = self.epoch_of(run);
+        let admitted = (claimed.is_some() || trigger.is_some())
+            .then(|| json!({ "admitted_epoch": claimed.unwrap_or(2) - 1, "trigger": trigger }));
         let manifest = json!({
             "plan": "aex", "run": run, "outcome": outcome, "reason": reason, "closed_at": Timestamp::UNIX_EPOCH,
-            "admitted": trigger.map(|trigger| json!({ "trigger": trigger })), "facts": {}, "records": [],
+            "admitted": admitted, "facts": {}, "records": [],
         });
         self.s3.put(&manifest_path(run), manifest.to_string().as_bytes());
+    }
+
+    /// The epoch that a run has claimed.
+    fn epoch_of(&self, run: &str) -> Option<u64> {
+        let prefix = format!("control/{}", epoch::prefix("aex"));
+        let claims = self.s3.keys().into_iter().filter(|path| path.starts_with(&prefix));
+        let mut claims =
+            claims.map(|path| serde_json::from_slice::<Claim>(&self.s3.object(&path)).expect("a claim"));
+        claims.find(|claim| claim.run == run).map(|claim| claim.epoch)
     }
 
     pub fn manifest(&self, run: &str) -> Manifest {
@@ -165,6 +177,10 @@ impl World {
 
 pub fn claim_path(epoch: u64) -> String {
     format!("control/{}", epoch::key("aex", epoch))
+}
+
+pub fn fence_path(epoch: u64) -> String {
+    format!("aex-log/{}", slot::fence_key(epoch))
 }
 
 pub fn slot_path(stream: &str, seq: u64) -> String {

@@ -71,7 +71,7 @@ pub enum Serving {
 /// Handles one step.
 ///
 /// # Errors
-/// `NotReady` while the recovered side does not serve; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
+/// `NotReady` while the recovered side does not serve; `Fenced` where a newer epoch was claimed; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
 pub async fn handle(
     context: &Context,
     alarm: &Alarm,
@@ -87,12 +87,13 @@ pub async fn handle(
             let named = run.trigger.alarm.as_deref().unwrap_or(&alarm.name);
             let alarm = (run.trigger.kind == TriggerKind::Alarm).then_some((alarm, named));
             let observations = observe::outage(&context.store, http, &plan, alarm, now).await?;
+            let streak = plan.probe.consecutive_failures();
             let (verdict, reason) =
-                outage::judge(&plan.probe, plan.probe.consecutive_failures(), &observations);
+                outage::judge_behind_fence(&plan.probe, streak, &observations, run.fenced_epoch);
             Ok(Answer::Outage { verdict, reason, in_time: now() < run.deadline, observations })
         }
         Action::ConfirmRecovered { sealed } => {
-            let epoch = run.claimed_epoch()?;
+            let epoch = context.acting_epoch(&plan.name, run).await?;
             let until = tokio::time::Instant::now() + Duration::from_secs(WAIT_SECONDS);
             loop {
                 let health = observe::health(http, &plan).await;

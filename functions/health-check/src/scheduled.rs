@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lifeboat_rules::outage::{self, LogReading, Observations, Verdict};
+use lifeboat_rules::outage::{self, LogReading, Observations};
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Context, Store};
 use serde::{Deserialize, Serialize};
@@ -79,9 +79,8 @@ pub async fn probe_on_schedule(
         let observations = Observations { rounds, log_before, log_after, alarm: None };
         let (verdict, reason) = outage::judge(&plan.probe, 1, &observations);
         tracing::info!(?verdict, reason, "probed the primary");
-        // Blind is not well: no point is written, and the alarm on missing points calls a person.
-        if verdict != Verdict::DataMissing
-            && let Err(err) = alarm.put_metric(&plan.name, verdict == Verdict::PrimaryDown).await
+        if let Some(down) = verdict.point()
+            && let Err(err) = alarm.put_metric(&plan.name, down).await
         {
             // The next look writes its own point; giving up the rest of the minute would make it worse.
             tracing::error!("{err}");

@@ -151,7 +151,8 @@ pub async fn verify_history(store: &Store, plan: &Plan) -> Result<Answer, StepEr
     verify::history(store, plan).await
 }
 
-/// Gives the pen back to the primary under `epoch`, on a person's word, in every stream as `history` has proved it.
+/// Gives the pen back to the primary under `epoch`, on a person's word, in every stream as `history` has proved it. The
+/// fence comes first, so that a side which trades stops by itself, and the slots are free.
 ///
 /// # Errors
 /// `Fenced` where a newer epoch has sealed or opened; `Transient`, `InputInvalid`, `Defect`.
@@ -162,7 +163,18 @@ pub async fn hand_back(
     run: &str,
     history: &[StreamProof],
 ) -> Result<Answer, StepError> {
+    if let Some(finding) = unknown_stream(&Log::new(store, &plan.ledger), history).await? {
+        return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
+    }
+    aws::put_fence(store, &plan.ledger, epoch, run).await?;
     open(store, plan, Holder::Primary, epoch, run, history).await
+}
+
+/// A stream that has appeared since the history was proven: nobody would close it.
+async fn unknown_stream(log: &Log<'_>, history: &[StreamProof]) -> Result<Option<Finding>, StepError> {
+    let streams = log.streams().await?;
+    let unknown = streams.iter().find(|name| !history.iter().any(|proof| proof.stream == **name));
+    Ok(unknown.map(|name| Finding::unproven(name, None, "it has appeared since the history was proven")))
 }
 
 async fn seal(
@@ -190,6 +202,12 @@ async fn seal(
             }
             Err(finding) => return Ok(Answer::half_done("sealed", sealed, history.len(), &finding)),
         }
+    }
+    if sealed.is_empty()
+        && !aws::has_fence(store, &plan.ledger, epoch).await?
+        && let Some(finding) = unknown_stream(&log, history).await?
+    {
+        return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
     }
     // The last look, in the same breath as the fence: the primary may have come back since it was confirmed to be down.
     if sealed.is_empty()

@@ -7,7 +7,7 @@ use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Log, Store};
 
 use crate::append::taken_over;
-use crate::{Answer, aws};
+use crate::{Answer, aws, unknown_stream};
 
 /// Objects in flight at once; each is one commit of a writer, so memory stays small.
 const GETS_IN_FLIGHT: usize = 32;
@@ -65,6 +65,7 @@ pub async fn tail(
     let own_seal = Control::Seal(Seal { epoch, run: run.to_owned() });
     let sealed = PenState::Sealed { epoch, run: run.to_owned() };
     let (mut proven, mut findings) = (Vec::new(), Vec::new());
+    findings.extend(unknown_stream(&log, history).await?);
     for before in history {
         let mut tail = Tail::resume(before);
         let at = match aws::read_on(&log, &mut tail, &own_seal).await? {

@@ -63,9 +63,15 @@ pub struct Before {
 }
 
 impl Before {
+    /// The epoch that has fenced the primary and was not handed back since; 0 for none.
+    pub fn fenced_epoch(&self) -> u64 {
+        if self.fenced > self.handed_back() { self.fenced } else { 0 }
+    }
+
     /// The newest hand-back that was finished; 0 for none.
     fn handed_back(&self) -> u64 {
-        let finished = |holder: &&Holder| holder.outcome == Some(Outcome::HandedBack);
+        let finished =
+            |holder: &&Holder| holder.cause == Cause::HandBack && holder.outcome == Some(Outcome::HandedBack);
         self.holders.iter().find(finished).map_or(0, |holder| holder.epoch)
     }
 }
@@ -150,13 +156,14 @@ fn under_way(newest: &Holder, running: bool, by: TriggerKind) -> Option<Admissio
 }
 
 fn pen_taken(before: &Before, by: TriggerKind) -> Option<String> {
-    if before.fenced <= before.handed_back() {
+    let fenced = before.fenced_epoch();
+    if fenced == 0 {
         return None;
     }
-    let holder = before.holders.iter().find(|holder| holder.epoch == before.fenced);
+    let holder = before.holders.iter().find(|holder| holder.epoch == fenced);
     let who = match holder {
         Some(Holder { run, epoch, .. }) => format!("run {run} (epoch {epoch})"),
-        None => format!("epoch {}", before.fenced),
+        None => format!("epoch {fenced}"),
     };
     if holder.and_then(|holder| holder.outcome) == Some(Outcome::Recovered) {
         return Some(format!(

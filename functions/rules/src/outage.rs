@@ -73,6 +73,19 @@ pub enum AlarmReading {
     Unreadable(String),
 }
 
+impl Verdict {
+    /// What one look of the schedule says to the metric behind the alarm: down, not down, or nothing. A look that saw too
+    /// little, or a primary that answers and does not write (it cannot acknowledge then), is neither: no point is written,
+    /// and the alarm on missing points calls a person.
+    pub fn point(self) -> Option<bool> {
+        match self {
+            Verdict::PrimaryDown => Some(true),
+            Verdict::PrimaryUnreachable | Verdict::PrimaryHealthy => Some(false),
+            Verdict::ObserversDisagree | Verdict::DataMissing => None,
+        }
+    }
+}
+
 /// All that was observed within the plan's confirmation window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observations {
@@ -167,6 +180,26 @@ pub fn judge(plan: &ProbePlan, streak_min: u32, seen: &Observations) -> (Verdict
         (true, _, false) => (Verdict::PrimaryUnreachable, why),
         (false, 0, false) => (Verdict::PrimaryHealthy, why),
         (false, ..) => (Verdict::ObserversDisagree, why),
+    }
+}
+
+/// As [`judge`], for a run that was admitted although `fenced_epoch` had fenced the primary (0 for none). A log that advances
+/// is then written by the recovery side, so it says nothing of the primary: what is to be done is a person's to say.
+pub fn judge_behind_fence(
+    plan: &ProbePlan,
+    streak_min: u32,
+    seen: &Observations,
+    fenced_epoch: u64,
+) -> (Verdict, String) {
+    match judge(plan, streak_min, seen) {
+        (Verdict::PrimaryUnreachable, why) if fenced_epoch > 0 => (
+            Verdict::ObserversDisagree,
+            format!(
+                "{why}; but epoch {fenced_epoch} has fenced the primary, so it is the recovery side that writes: `lifeboat \
+                 flip` moves the records to it, `lifeboat handback --take-from-recovery` gives the pen back"
+            ),
+        ),
+        judged => judged,
     }
 }
 
@@ -295,6 +328,30 @@ mod tests {
             };
             let (found, why) = judge(&plan, plan.consecutive_failures(), &seen);
             assert_eq!(found, verdict, "{seen:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn behind_a_fence_a_log_that_advances_is_no_sign_of_the_primary() {
+        let advancing = seen(&[false; 3], heads(9, 0), heads(10, 0), None);
+        assert_eq!(judge_behind_fence(&plan(), 3, &advancing, 0).0, Verdict::PrimaryUnreachable);
+        let (verdict, why) = judge_behind_fence(&plan(), 3, &advancing, 7);
+        assert_eq!(verdict, Verdict::ObserversDisagree);
+        assert!(why.contains("epoch 7 has fenced the primary"), "{why}");
+        let still = seen(&[false; 3], heads(9, 60), heads(9, 60), None);
+        assert_eq!(judge_behind_fence(&plan(), 3, &still, 7).0, Verdict::PrimaryDown);
+    }
+
+    #[test]
+    fn only_a_clear_look_is_a_point_of_the_metric() {
+        for verdict in Verdict::ALL {
+            let expected = match verdict {
+                Verdict::PrimaryDown => Some(true),
+                Verdict::PrimaryUnreachable | Verdict::PrimaryHealthy => Some(false),
+                // It answers and writes nothing, or nobody knows: a person is called.
+                Verdict::ObserversDisagree | Verdict::DataMissing => None,
+            };
+            assert_eq!(verdict.point(), expected);
         }
     }
 }

@@ -75,6 +75,10 @@ pub struct Run {
     pub deadline: Timestamp,
     /// The newest epoch when the run was admitted. It may claim the successor of this one and no other.
     pub admitted_epoch: u64,
+    /// The epoch that had fenced the primary by then, and was not handed back; 0 for none. What advances the log since is
+    /// not the primary.
+    #[serde(default)]
+    pub fenced_epoch: u64,
     /// The epoch that the run has claimed.
     #[serde(default)]
     pub epoch: Option<u64>,

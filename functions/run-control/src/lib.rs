@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub use aws::{Executions, newest_fence};
 pub use before::before;
-pub use claims::{claim_epoch, holders, newest_epoch};
+pub use claims::{claim_epoch, flip_name, holders, newest_epoch};
 pub use manifests::put_manifest;
 pub use words::{say, words};
 
@@ -211,6 +211,7 @@ async fn admit_run(
                 admitted_at: now,
                 deadline,
                 admitted_epoch: before.holders.first().map_or(0, |newest| newest.epoch),
+                fenced_epoch: before.fenced_epoch(),
                 epoch: None,
             },
         },
@@ -304,6 +305,11 @@ async fn pen(context: &Context, run: &Run, facts: &Value) -> String {
         Ok(true) if facts["open"]["verdict"] == "Opened" => format!(
             "; the recovery side holds the pen under epoch {epoch}: go on with `lifeboat flip`, or back with `lifeboat handback \
              --take-from-recovery`"
+        ),
+        // The outcome of the open is unknown, or some streams have it.
+        Ok(true) if facts["tail"]["verdict"] == "Proven" => format!(
+            "; the primary is fenced by epoch {epoch}, and the recovery side may hold the pen already: `lifeboat status \
+             --verify` tells who may write, and so whether `lifeboat flip`, a new run or `lifeboat handback` comes next"
         ),
         Ok(true) => format!(
             "; the primary is fenced by epoch {epoch}, and neither side may write until a new run, started by hand, or \

@@ -20,9 +20,10 @@ const TRIES_MAX: usize = 20;
 /// `Defect` where an object is no word; as [`lifeboat_runtime::aws_error`].
 pub async fn words(store: &Store, control_bucket: &str, plan: &str) -> Result<Vec<(u64, Word)>, StepError> {
     let listed = store.list(control_bucket, &word::prefix(plan), WORDS_MAX).await?;
-    let reads = listed.into_iter().map(async |object| {
-        let number = word::parse_key(plan, &object.key)
-            .ok_or_else(|| StepError::defect(format!("{} is no word's key", object.key)))?;
+    // What else somebody has put there (the console's "create folder" makes an object) says nothing, and cannot be deleted.
+    let numbered =
+        listed.into_iter().filter_map(|object| Some((word::parse_key(plan, &object.key)?, object)));
+    let reads = numbered.map(async |(number, object)| {
         let bytes = store.get(control_bucket, &object.key, None).await?;
         let bytes =
             bytes.ok_or_else(|| StepError::defect(format!("{} was listed and is gone", object.key)))?;

@@ -25,6 +25,8 @@ const RECOVERY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 2, 1);
 const COMMIT_MILLISECONDS: u32 = 100;
 /// The first start of everything, on a loaded machine.
 const SERVING_WITHIN: Duration = Duration::from_secs(60);
+/// Any one command of a person: the longest reads the whole log, which takes a few seconds.
+const COMMAND_WITHIN: Duration = Duration::from_secs(120);
 const PORT_TRIES_MAX: usize = 50;
 const OBJECT_LOCK_DAYS: i32 = 1_826;
 /// What the exchange trades.
@@ -258,7 +260,7 @@ impl Stage {
     /// Runs the `lifeboat` command as a person would, who has the names of buckets and state machine in the environment.
     ///
     /// # Errors
-    /// Where it cannot be started. How it ended is in its output.
+    /// Where it cannot be started, or has not ended within two minutes. How it ended is in its output.
     pub async fn lifeboat(&self, world: &World, args: &[&str]) -> Result<std::process::Output, WorldError> {
         let environment = [
             ("LIFEBOAT_CONTROL_BUCKET", self.control_bucket.as_str()),
@@ -409,16 +411,15 @@ impl Stage {
             "plan": { "key": self.plan_key },
             "trigger": { "kind": "operator", "by": "drill", "reason": "the primary Region is gone" },
         });
-        let output = Command::new(world.venv().program("aws"))
-            .args(["stepfunctions", "start-execution", "--name", "by-hand"])
-            .args(["--state-machine-arn", &self.state_machine_arn, "--input", &input.to_string()])
-            .env_clear()
-            .envs(aws_environment(world))
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .doing(|| "start the aws command".to_owned())?;
-        succeeded("aws stepfunctions start-execution", &output)
+        let mut command = Command::new(world.venv().program("aws"));
+        command.args(["stepfunctions", "start-execution", "--name", "by-hand"]).args([
+            "--state-machine-arn",
+            &self.state_machine_arn,
+            "--input",
+            &input.to_string(),
+        ]);
+        let what = "aws stepfunctions start-execution";
+        succeeded(what, &output_of(world, what, &mut command, &[]).await?)
     }
 
     /// Takes the schedule of the probe away: from now on nobody looks at the primary but who is asked to.
@@ -426,15 +427,10 @@ impl Stage {
     /// # Errors
     /// Where the `aws` command fails; its output is in the error.
     pub async fn take_schedule_away(&self, world: &World) -> Result<(), WorldError> {
-        let output = Command::new(world.venv().program("aws"))
-            .args(["scheduler", "delete-schedule", "--name", "lifeboat-aex-probe"])
-            .env_clear()
-            .envs(aws_environment(world))
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .doing(|| "start the aws command".to_owned())?;
-        succeeded("aws scheduler delete-schedule", &output)
+        let mut command = Command::new(world.venv().program("aws"));
+        command.args(["scheduler", "delete-schedule", "--name", "lifeboat-aex-probe"]);
+        let what = "aws scheduler delete-schedule";
+        succeeded(what, &output_of(world, what, &mut command, &[]).await?)
     }
 
     /// Reads a JSON object of the evidence bucket.
@@ -490,21 +486,36 @@ fn write_plan(file: &Path, setting: &Setting, values: &[(&'static str, String)])
 /// Runs the `lifeboat` command as a person would.
 ///
 /// # Errors
-/// Where it cannot be started. How it ended is in its output.
+/// Where it cannot be started, or has not ended within [`COMMAND_WITHIN`]. How it ended is in its output.
 async fn lifeboat(
     world: &World,
     args: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<std::process::Output, WorldError> {
-    Command::new(places::binary("lifeboat")?)
-        .args(args)
+    let mut command = Command::new(places::binary("lifeboat")?);
+    command.args(args);
+    output_of(world, &format!("lifeboat {}", args.join(" ")), &mut command, environment).await
+}
+
+/// Runs a command of a person, who waits no longer than [`COMMAND_WITHIN`]: by then it is killed.
+async fn output_of(
+    world: &World,
+    what: &str,
+    command: &mut Command,
+    environment: &[(&str, &str)],
+) -> Result<std::process::Output, WorldError> {
+    command
         .env_clear()
         .envs(aws_environment(world))
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
-        .output()
-        .await
-        .doing(|| "start the lifeboat command".to_owned())
+        .kill_on_drop(true);
+    match tokio::time::timeout(COMMAND_WITHIN, command.output()).await {
+        Ok(output) => output.doing(|| format!("start {what}")),
+        Err(_) => {
+            Err(WorldError::TooLate { what: format!("wait for the end of {what}"), within: COMMAND_WITHIN })
+        }
+    }
 }
 
 async fn succeed(world: &World, args: &[&str]) -> Result<(), WorldError> {

@@ -6,7 +6,7 @@ use aex::client::Client;
 use aws_sdk_cloudformation::types::StackStatus;
 use lifeboat_ledger::chain::Span;
 use lifeboat_ledger::control::Weight;
-use lifeboat_ledger::{Control, Fold, Holder, Pen, Proof, Run, slot};
+use lifeboat_ledger::{Control, Fold, Holder, Pen, Proof, Run, Verdict, slot};
 use lifeboat_rules::dns::{Fence, spell};
 use lifeboat_rules::epoch;
 use serde_json::Value;
@@ -144,6 +144,10 @@ impl Ending {
     /// What may never be, whatever a transcript says.
     pub fn wrongs(&self) -> Vec<String> {
         let mut wrongs = Vec::new();
+        if self.proof.verdict != Verdict::Proven {
+            let findings: Vec<_> = self.proof.findings.iter().map(ToString::to_string).collect();
+            wrongs.push(format!("the proof of the log is {:?}: {}", self.proof.verdict, findings.join("; ")));
+        }
         let mut wrong = |what: &str, orders: &[String]| {
             if let Some(first) = orders.first() {
                 wrongs.push(format!("{} orders {what}, {first} among them", orders.len()));

@@ -223,6 +223,8 @@ pub struct InState {
 pub enum Until {
     /// So many seconds have passed.
     Seconds(u64),
+    /// The first cut has lasted so many seconds, whatever happened meanwhile.
+    CutFor(u64),
     /// A run has begun a state: its intent is in the evidence.
     Begun(InState),
     /// A run has been through a state: an outcome of it is in the evidence that is no wait.
@@ -231,8 +233,8 @@ pub enum Until {
     Ended(String),
     /// A run is under way: for saying that it still is.
     Running(String),
-    /// A fault has met a call.
-    Met(String),
+    /// A fault has met a call, or so many.
+    Met(Met),
     /// The exchange of a side says that it serves.
     Serving(Side),
     /// The exchange of a side says that it waits for the pen.
@@ -241,6 +243,36 @@ pub enum Until {
     Stopped(Side),
     /// The alarm is in a state.
     Alarm(AlarmState),
+}
+
+/// How many calls a fault is to have met.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "the name of a fault, or { fault: .., calls: .. }")]
+pub enum Met {
+    /// One at least.
+    Any(String),
+    /// So many at least.
+    Calls(MetCalls),
+}
+
+/// A fault, and how many calls it is to have met.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetCalls {
+    /// The fault's name.
+    pub fault: String,
+    /// How many calls at least.
+    pub calls: u64,
+}
+
+impl Met {
+    /// The fault's name, and how many calls it is to have met at least.
+    pub fn fault_and_calls(&self) -> (&str, u64) {
+        match self {
+            Met::Any(fault) => (fault, 1),
+            Met::Calls(MetCalls { fault, calls }) => (fault, *calls),
+        }
+    }
 }
 
 /// A fault to be met by calls of AWS.
@@ -317,6 +349,8 @@ pub enum Does {
     Refuse,
     /// The service says that it has had enough.
     Throttle,
+    /// S3 says that the caller has no permission. For calls to S3 only.
+    Deny,
     /// It is done, and its answer is lost.
     LoseAnswer,
     /// It arrives when the fault is lifted, whatever has become of its caller.
@@ -363,6 +397,7 @@ mod tests {
             ("about: x\ntimeline: [{ kill: tertiary }]", "tertiary"),
             ("about: x\ntimeline: [{ probe: { rounds: 1, often: 2 } }]", "`often`"),
             ("about: x\ntimeline: [{ wait: { ended: a, seconds: 1 } }]", "timeline[0]"),
+            ("about: x\ntimeline: [{ wait: { met: { fault: f, times: 2 } } }]", "{ fault: .., calls: .. }"),
             (
                 "about: x\ntimeline: [{ fault: { name: f, calls: { verb: PUT }, does: hold } }]",
                 "field `timeline[0].fault.calls.verb`",
@@ -392,5 +427,16 @@ timeline:
         .unwrap();
         assert_eq!(scenario.timeline.len(), 9);
         assert_eq!(scenario.streams, 2);
+    }
+
+    #[test]
+    fn a_fault_is_waited_for_by_its_name_or_by_a_number_of_calls() {
+        for (met, expected) in [("f", ("f", 1)), ("{ fault: f, calls: 2 }", ("f", 2))] {
+            let scenario = parse(&format!("about: x\ntimeline: [{{ wait: {{ met: {met} }} }}]")).unwrap();
+            match &scenario.timeline[..] {
+                [Event::Wait(Until::Met(met))] => assert_eq!(met.fault_and_calls(), expected),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

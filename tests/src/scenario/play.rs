@@ -52,6 +52,7 @@ pub struct Play<'a> {
     scenario: &'a Scenario,
     step: usize,
     cuts: BTreeMap<&'static str, RuleId>,
+    cut_at: Option<Instant>,
     faults: BTreeMap<String, (RuleId, bool)>,
     report: &'a (dyn Fn(&str) + Send + Sync),
 }
@@ -77,6 +78,7 @@ impl<'a> Play<'a> {
             scenario,
             step: 0,
             cuts: BTreeMap::new(),
+            cut_at: None,
             faults: BTreeMap::new(),
             report,
         }
@@ -204,6 +206,7 @@ impl<'a> Play<'a> {
     }
 
     fn cut(&mut self, link: Link) -> Result<(), WorldError> {
+        self.cut_at.get_or_insert_with(Instant::now);
         match link {
             Link::Probes => self.stage.relay.iter().for_each(|relay| relay.cut()),
             Link::Log => {
@@ -312,32 +315,47 @@ impl<'a> Play<'a> {
         released.map(|_| ()).map_err(|_| late())
     }
 
-    /// Calls each step of the run again: what a redrive does, and a duplicate that comes late.
+    /// Calls each step of the run again, in the order of the definition: what a redrive does, and a duplicate that comes
+    /// late. Which branch of a parallel state came first in the run is chance, and so is the order of its evidence.
     async fn redrive(&mut self, run: &str) -> Result<(), WorldError> {
         let execution = self.execution(run).await?;
         let execution =
             execution.ok_or_else(|| WorldError::failed(format!("redrive {run}"), "there is no such run"))?;
         self.redriven.entry(execution.name.clone()).or_insert_with(crate::world::now);
-        let mut called: Vec<String> = Vec::new();
+        // Of each state the first intent.
+        let mut intents: BTreeMap<String, Record> = BTreeMap::new();
         for record in self.evidence.records(self.world, self.stage, &execution.name).await? {
-            let state = &record.step.name;
-            if record.phase != Phase::Intent || called.contains(state) {
-                continue;
+            if record.phase == Phase::Intent {
+                intents.entry(record.step.name.clone()).or_insert(record);
             }
-            called.push(state.clone());
+        }
+        if intents.is_empty() {
+            return Err(WorldError::failed(format!("redrive {run}"), "it has left no evidence of any step"));
+        }
+        for state in &runs::in_order()? {
+            let Some(record) = intents.remove(state) else { continue };
             (self.report)(&format!("again: {state}"));
             let answer = lambda::invoke(self.world, function_of(state)?, &record.body).await?;
             self.answers.push((self.step, format!("{state}: {}", said(answer))));
         }
-        if called.is_empty() {
-            return Err(WorldError::failed(format!("redrive {run}"), "it has left no evidence of any step"));
+        match intents.keys().next() {
+            None => Ok(()),
+            Some(state) => Err(WorldError::failed(
+                format!("redrive {run}"),
+                format!("its evidence names {state:?}, which the definition does not have"),
+            )),
         }
-        Ok(())
     }
 
     async fn wait(&mut self, until: &Until) -> Result<(), WorldError> {
         if let Until::Seconds(seconds) = until {
             tokio::time::sleep(Duration::from_secs(*seconds)).await;
+            return Ok(());
+        }
+        if let Until::CutFor(seconds) = until {
+            let cut_at =
+                self.cut_at.ok_or_else(|| WorldError::failed("wait for a cut", "nothing was ever cut"))?;
+            tokio::time::sleep_until(cut_at + Duration::from_secs(*seconds)).await;
             return Ok(());
         }
         let deadline = Instant::now() + WAIT_MAX;
@@ -352,7 +370,7 @@ impl<'a> Play<'a> {
 
     async fn is_so(&self, until: &Until) -> Result<bool, WorldError> {
         match until {
-            Until::Seconds(_) => Ok(true),
+            Until::Seconds(_) | Until::CutFor(_) => Ok(true),
             Until::Begun(at) => {
                 let records = self.records(&at.run).await?;
                 Ok(records.iter().any(|record| record.step.name == at.state))
@@ -369,12 +387,16 @@ impl<'a> Play<'a> {
                 Some(execution) => Ok(runs::end(self.world, &execution).await?.is_none()),
                 None => Ok(false),
             },
-            Until::Met(name) => match self.faults.get(name) {
-                Some((rule, _)) => Ok(self.world.proxy().met(*rule) > 0),
-                None => {
-                    Err(WorldError::failed(format!("wait for the fault {name}"), "no such fault is in force"))
+            Until::Met(met) => {
+                let (name, calls) = met.fault_and_calls();
+                match self.faults.get(name) {
+                    Some((rule, _)) => Ok(self.world.proxy().met(*rule) >= calls),
+                    None => Err(WorldError::failed(
+                        format!("wait for the fault {name}"),
+                        "no such fault is in force",
+                    )),
                 }
-            },
+            }
             Until::Serving(side) => Ok(health(self.stage, *side).await["mode"] == "serving"),
             Until::Waiting(side) => Ok(health(self.stage, *side).await["mode"] == "waiting_for_open"),
             Until::Stopped(side) => {
@@ -424,6 +446,15 @@ impl<'a> Play<'a> {
         let fault = match order.does {
             Does::Refuse => Fault::Refuse,
             Does::Throttle => Fault::Throttle,
+            Does::Deny if order.calls.bucket.is_some() || order.calls.service.as_deref() == Some("s3") => {
+                Fault::Deny
+            }
+            Does::Deny => {
+                return Err(WorldError::failed(
+                    format!("order the fault {}", order.name),
+                    "`does: deny` is for S3: say `bucket` or `service: s3`",
+                ));
+            }
             Does::LoseAnswer => Fault::LoseAnswer,
             Does::Hold => Fault::Hold,
             Does::DelaySeconds(seconds) => Fault::Delay(Duration::from_secs(seconds)),

@@ -205,6 +205,24 @@ fn name_by_action(records: &mut [Record]) -> Result<(), WorldError> {
     Ok(())
 }
 
+/// The names of all states in the order of a run, those of branches after the state that they are in, branch by branch.
+///
+/// # Errors
+/// Where the definition cannot be read.
+pub fn in_order() -> Result<Vec<String>, WorldError> {
+    let definition = Definition::read().doing(|| "read the definition".to_owned())?;
+    let machines = definition.machines();
+    let mut names = Vec::new();
+    for machine in machines.iter().filter(|machine| machine.within.is_none()) {
+        for state in machine.in_order() {
+            names.push(state.name.to_owned());
+            let branches = machines.iter().filter(|branch| branch.within == Some(state.name));
+            names.extend(branches.flat_map(|branch| branch.in_order()).map(|state| state.name.to_owned()));
+        }
+    }
+    Ok(names)
+}
+
 /// The names of all runs that have left evidence, those of people at the command line among them.
 ///
 /// # Errors
@@ -234,4 +252,35 @@ pub fn verdict(body: &Value) -> &str {
 fn moment(at: Option<&aws_sdk_sfn::primitives::DateTime>) -> Result<Timestamp, WorldError> {
     let millis = at.and_then(|at| at.to_millis().ok()).unwrap_or_default();
     Timestamp::from_millisecond(millis).doing(|| "read the start of an execution".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_in_the_order_of_a_run_whichever_branch_is_faster() {
+        let order = in_order().unwrap();
+        let expected = [
+            "Admit the run",
+            "Confirm the outage",
+            "Claim the epoch",
+            "Prepare the recovery side",
+            "Launch the stacks",
+            "Verify the history",
+            "Confirm the outage again",
+            "Seal the ledger",
+            "Verify the tail",
+            "Open the recovery side",
+            "Wait until the exchange has recovered",
+            "Flip the traffic",
+            "Confirm the flip",
+            "Confirm recovered",
+            "Close the run",
+        ];
+        let known: Vec<_> = order.iter().filter(|state| expected.contains(&state.as_str())).collect();
+        assert_eq!(known, expected);
+        let definition = Definition::read().unwrap();
+        assert!(definition.tasks().iter().all(|task| order.iter().any(|state| state == task.name)));
+    }
 }

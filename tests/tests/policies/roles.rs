@@ -108,11 +108,10 @@ const STEP: [Call; 5] = [
 /// The caller, by its logical name in the template, and what it may do besides [`STEP`].
 const ALLOWED: [(&str, &[Call]); 7] = [
     ("HealthCheckRole", &[List(Log, "fence/"), List(Log, "log/ME1/")]),
-    ("StackLaunchRole", &[Get(Control, EPOCH)]),
+    ("StackLaunchRole", &[]),
     (
         "LedgerVerifyRole",
         &[
-            Get(Control, EPOCH),
             Get(Log, SLOT),
             Get(Log, FENCE),
             Create(Log, SLOT),
@@ -121,7 +120,7 @@ const ALLOWED: [(&str, &[Call]); 7] = [
             List(Log, "log/ME1/"),
         ],
     ),
-    ("DnsFlipRole", &[Get(Control, EPOCH), ListZone]),
+    ("DnsFlipRole", &[ListZone]),
     (
         "RunControlRole",
         &[

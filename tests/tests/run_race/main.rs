@@ -1,4 +1,4 @@
-//! Two runs of one plan, started at the same moment, live on the local world, for many rounds: one claims the epoch and
+//! Two runs of one plan, started at the same moment, live on the local world, until so many rounds were races: one claims the epoch and
 //! brings the recovery side up, the other ends `Superseded`, and nothing of the winner's is touched. Each round is set back
 //! by `lifeboat handback`, which must succeed each time.
 //!
@@ -25,7 +25,9 @@ use runs::{End, Starts};
 use stage::Stage;
 
 /// Without the variable: enough to see both kinds of start more than once.
-const ROUNDS: u32 = 6;
+const RACES: u32 = 6;
+/// Rounds that may be no race, besides as many as there are races: on a loaded machine one run may sleep through the other.
+const SPARE_ROUNDS: u32 = 6;
 /// From the starts to the end of the slower run.
 const RUNS_WITHIN: Duration = Duration::from_secs(180);
 
@@ -33,14 +35,18 @@ const RUNS_WITHIN: Duration = Duration::from_secs(180);
 async fn of_two_runs_one_claims_and_the_other_touches_nothing() {
     let asked =
         std::env::var("LIFEBOAT_ROUNDS").ok().map(|rounds| rounds.parse().expect("a number of rounds"));
-    let rounds: u32 = asked.unwrap_or(ROUNDS);
+    let rounds: u32 = asked.unwrap_or(RACES);
     tokio::task::spawn_blocking(drill::build).await.unwrap().unwrap();
     let world = World::start(WorldOptions::default()).await.unwrap();
     let mut stage = Stage::set(&world).await;
 
     let began = Instant::now();
     let (mut superseded, mut refused, mut stood_down, mut of_alarm) = (0, 0, 0, 0);
-    for round in 1..=rounds {
+    let mut round = 0;
+    // A run that came too late to race at all ends otherwise, and legitimately: such a round is played, and not counted.
+    while superseded < rounds {
+        round += 1;
+        assert!(round <= 2 * rounds + SPARE_ROUNDS, "only {superseded} of {} rounds were races", round - 1);
         let round_began = Instant::now();
         stage.trade().await;
         let before = stage.newest_epoch().await;
@@ -59,7 +65,7 @@ async fn of_two_runs_one_claims_and_the_other_touches_nothing() {
         stage.set_back(before + 1, alarm_won).await;
         let End { name: loser, outcome, .. } = loser;
         println!(
-            "round {round} of {rounds}: epoch {} is {}'s; {loser}: {outcome}; runs {:.1} s, whole {:.1} s",
+            "round {round}, {superseded} of {rounds} races: epoch {} is {}'s; {loser}: {outcome}; runs {:.1} s, whole {:.1} s",
             before + 1,
             winner.name,
             runs_took.as_secs_f64(),
@@ -67,10 +73,8 @@ async fn of_two_runs_one_claims_and_the_other_touches_nothing() {
         );
     }
     println!(
-        "{rounds} rounds in {:.0} s: {superseded} losers Superseded, {refused} Refused at admission, {stood_down} \
+        "{round} rounds in {:.0} s: {superseded} losers Superseded, {refused} Refused at admission, {stood_down} \
          StoodDown while the winner sealed; the alarm's run won {of_alarm}",
         began.elapsed().as_secs_f64()
     );
-    // The other two are legitimate ends, of a run that came too late to race at all: few, but on a loaded machine some.
-    assert!(superseded * 2 > rounds, "only {superseded} of {rounds} rounds were races for the claim");
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_rules::admission::{Before, GENESIS, GENESIS_EPOCH, Holder};
 use lifeboat_rules::epoch::Cause;
-use lifeboat_rules::outage::{LogReading, Observations, Round, Verdict, judge};
+use lifeboat_rules::outage::{LogReading, Observations, Round, judge};
 use lifeboat_rules::word::{Says, Word, Words};
 use lifeboat_rules::{Outcome, Plan, TriggerKind};
 
@@ -178,8 +178,8 @@ impl Simulation<'_> {
     fn looked(&mut self, at: Millis, log_before: LogReading, round: Round, log_after: LogReading) {
         let seen = Observations { rounds: vec![round], log_before, log_after, alarm: None };
         let (verdict, _) = judge(&self.plan.probe, 1, &seen);
-        if verdict != Verdict::DataMissing {
-            self.alarm.point(at, verdict == Verdict::PrimaryDown);
+        if let Some(down) = verdict.point() {
+            self.alarm.point(at, down);
         }
     }
 

@@ -101,6 +101,9 @@ pub enum Fault {
     Hold,
     /// The call is answered with the service's own throttling error.
     Throttle,
+    /// The call is answered with S3's refusal for want of a permission, which nobody retries. A call to another service is
+    /// dropped: it would have to be denied in that service's own protocol.
+    Deny,
     /// The call is done, and its answer is lost: the caller cannot know.
     LoseAnswer,
 }

@@ -77,11 +77,16 @@ pub(super) async fn handle(
     let depends = shared.rules().depend_on_body(&call);
     let body = if depends { body.whole().await? } else { body };
     let verdict = shared.rules().judge(&call, body.bytes());
-    let throttled = (verdict.fault == Some(Fault::Throttle)).then(|| refusal::throttled(&call, &head));
+    let refusal = match verdict.fault {
+        Some(Fault::Throttle) => Some(refusal::throttled(&call, &head)),
+        Some(Fault::Deny) => Some(refusal::denied(&call).ok_or("denied by a rule, and not a call to S3")?),
+        _ => None,
+    };
     let mut record = shared.journal.open(call);
     record.fault = match verdict.fault {
         Some(Fault::Refuse) => Some("refused"),
         Some(Fault::Throttle) => Some("throttled"),
+        Some(Fault::Deny) => Some("denied"),
         Some(Fault::LoseAnswer) => Some("answer lost"),
         _ if verdict.held.is_some() => Some("held"),
         _ if verdict.delay > Duration::ZERO => Some("delayed"),
@@ -92,7 +97,7 @@ pub(super) async fn handle(
         tokio::time::sleep(verdict.delay).await;
         return Err("refused by a rule".into());
     }
-    if let Some(answer) = throttled {
+    if let Some(answer) = refusal {
         tokio::time::sleep(verdict.delay).await;
         record.status = Some(answer.status().as_u16());
         return Ok(answer.map(whole));

@@ -1,4 +1,4 @@
-//! A service's own throttling error, in the protocol that the caller speaks.
+//! A service's own errors, in the protocol that the caller speaks.
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
@@ -38,6 +38,13 @@ pub(super) fn throttled(call: &Call, head: &Parts) -> Response<Bytes> {
     answer(StatusCode::BAD_REQUEST, "text/xml", body.into(), &[])
 }
 
+/// What the caller would get from a bucket that it has no permission for; none where the service is not S3.
+pub(super) fn denied(call: &Call) -> Option<Response<Bytes>> {
+    let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    (call.service.as_deref() == Some("s3"))
+        .then(|| answer(StatusCode::FORBIDDEN, "application/xml", body.into(), &[]))
+}
+
 fn answer(
     status: StatusCode,
     content_type: &str,
@@ -63,4 +70,25 @@ fn cbor(key: &str, value: &str) -> Bytes {
         bytes.extend(text.as_bytes().iter().take(usize::from(u8::MAX)));
     }
     bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_calls_to_s3_are_denied() {
+        let call = |service: &str| Call {
+            origin: "lambda".to_owned(),
+            region: Some("eu-central-1".to_owned()),
+            service: Some(service.to_owned()),
+            operation: None,
+            method: "PUT".to_owned(),
+            path: "/evidence/x".to_owned(),
+        };
+        let denied_s3 = denied(&call("s3")).unwrap();
+        assert_eq!(denied_s3.status(), StatusCode::FORBIDDEN);
+        assert!(denied_s3.body().starts_with(b"<Error><Code>AccessDenied</Code>"));
+        assert!(denied(&call("route53")).is_none());
+    }
 }

@@ -1,4 +1,4 @@
-//! The rule that tells a person of an alarm that was refused, by the emulator's own matching of event patterns.
+//! The rule that tells a person of an alarm that led to no failover, by the emulator's own matching of event patterns.
 //!
 //! What this does not prove: that Step Functions sends these events; they are as its documentation has them.
 
@@ -14,16 +14,17 @@ use tokio::process::Command;
 const MACHINE: &str = "StateMachine";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_told_of_an_alarm_that_was_refused_and_of_no_other_success() {
+async fn a_person_is_told_of_an_alarm_that_led_to_nothing_and_of_no_other_success() {
     let world = World::start(WorldOptions::default()).await.expect("a world");
     let orchestrator =
         template::read(&places::repository().join("infra/orchestrator.yaml")).expect("a template");
-    let pattern = &orchestrator["Resources"]["AlarmRefused"]["Properties"]["EventPattern"];
+    let pattern = &orchestrator["Resources"]["AlarmWithoutFailover"]["Properties"]["EventPattern"];
     assert_eq!(pattern["detail"]["stateMachineArn"], json!([MACHINE]), "a reference reads as its name");
-    let refused = event("alarm-20261123T142508Z-0123456789ab", "SUCCEEDED", Outcome::Refused);
-    assert!(matches(&world, pattern, &refused).await);
+    for outcome in [Outcome::Refused, Outcome::StoodDown] {
+        let event = event("alarm-20261123T142508Z-0123456789ab", "SUCCEEDED", outcome);
+        assert!(matches(&world, pattern, &event).await, "{event}");
+    }
     for (name, status, outcome) in [
-        ("alarm-20261123T142508Z-0123456789ab", "SUCCEEDED", Outcome::StoodDown),
         ("alarm-20261123T142508Z-0123456789ab", "SUCCEEDED", Outcome::Recovered),
         // The rule on failed runs tells of this one.
         ("alarm-20261123T142508Z-0123456789ab", "FAILED", Outcome::Refused),
