@@ -304,3 +304,31 @@ async fn read_stacks(world: &World) -> Result<Vec<(String, String)>, WorldError>
     stacks.sort();
     Ok(stacks)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(proof: Proof) -> Ending {
+        Ending {
+            epochs: Vec::new(),
+            fences: Vec::new(),
+            proof,
+            streams: BTreeMap::new(),
+            records: Vec::new(),
+            zone_epoch: None,
+            stacks: Vec::new(),
+            exchanges: Vec::new(),
+            orders: None,
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_not_proven_is_wrong_though_nobody_traded() {
+        let mut proof = Fold::default().finish(&[]).0;
+        for (verdict, wrongs) in [(Verdict::Proven, 0), (Verdict::Unproven, 1), (Verdict::Broken, 1)] {
+            proof.verdict = verdict;
+            assert_eq!(ending(proof.clone()).wrongs().len(), wrongs, "{verdict:?}");
+        }
+    }
+}

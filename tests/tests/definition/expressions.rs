@@ -275,6 +275,7 @@ fn bindings(state: &State<'_>, failure: Value) -> Value {
         "outcome": Outcome::Recovered,
         "reason": "a test",
         "failure": failure,
+        "closing": failure,
         "facts": {},
         "history": [proof.clone()],
         "proven": [proof],
