@@ -203,18 +203,14 @@ async fn seal(
             Err(finding) => return Ok(Answer::half_done("sealed", sealed, history.len(), &finding)),
         }
     }
-    if sealed.is_empty()
-        && !aws::has_fence(store, &plan.ledger, epoch).await?
-        && let Some(finding) = unknown_stream(&log, history).await?
-    {
-        return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
-    }
-    // The last look, in the same breath as the fence: the primary may have come back since it was confirmed to be down.
-    if sealed.is_empty()
-        && !aws::has_fence(store, &plan.ledger, epoch).await?
-        && let Some(reason) = aws::advancing(&log, history, plan.probe.log_still_seconds).await?
-    {
-        return Ok(Answer::Advancing { reason });
+    if sealed.is_empty() && !aws::has_fence(store, &plan.ledger, epoch).await? {
+        if let Some(finding) = unknown_stream(&log, history).await? {
+            return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
+        }
+        // The last look, in the same breath as the fence: the primary may have come back since it was confirmed to be down.
+        if let Some(reason) = aws::advancing(&log, history, plan.probe.log_still_seconds).await? {
+            return Ok(Answer::Advancing { reason });
+        }
     }
     aws::put_fence(store, &plan.ledger, epoch, run).await?;
     Ok(match append_to_all(store, plan, history, &control).await? {
