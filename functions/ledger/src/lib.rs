@@ -10,6 +10,7 @@ pub mod control;
 pub mod entry;
 mod finding;
 mod hash;
+pub mod lease;
 pub mod proof;
 pub mod slot;
 pub mod writer;
