@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod examples;
+mod ledger;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use examples::{
     ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES,
     MAINTENANCE_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
 };
+pub(crate) use ledger::{GenerateArgs, LedgerCommand, NamesArgs, TailArgs, VerifyArgs};
 
 /// Brings a system back in another AWS Region, and proves that nothing acknowledged was lost.
 #[derive(Debug, Parser)]
@@ -57,6 +59,11 @@ pub(crate) enum Command {
     Maintenance {
         #[command(subcommand)]
         command: MaintenanceCommand,
+    },
+    /// Prove a ledger by itself, look at its end, or make one up: without a plan, on any machine.
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
     },
 }
 

@@ -27,11 +27,22 @@ const ATTEMPTS_MAX: u32 = 3;
 
 /// Runs a command that calls AWS.
 pub(crate) fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(Exit::TryAgain, "this machine gives no event loop", "look at its limits (`ulimit -a`)")
-            .because(&error)
-    })?;
-    runtime.block_on(command)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| no_event_loop(&error))?.block_on(command)
+}
+
+/// Runs a command that calls AWS and keeps `threads` processors busy besides.
+pub(crate) fn block_on_threads<T>(
+    threads: usize,
+    command: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    runtime.map_err(|error| no_event_loop(&error))?.block_on(command)
+}
+
+fn no_event_loop(error: &std::io::Error) -> Failure {
+    let next = "look at its limits (`ulimit -a`)";
+    Failure::new(Exit::TryAgain, "this machine gives no event loop", next).because(error)
 }
 
 /// How to reach AWS. The Region is the one that was asked for, then `home`, then the configured one: the buckets are

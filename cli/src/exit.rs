@@ -27,6 +27,8 @@ pub enum Exit {
     Refused = 69,
     /// A defect of Lifeboat.
     Defect = 70,
+    /// A file or a folder cannot be written.
+    NotWritten = 73,
     /// AWS did not answer, or asks to come back; the same command again is safe.
     TryAgain = 75,
 }
@@ -45,6 +47,7 @@ Exit codes:
   66  a file or an object cannot be read
   69  AWS refuses: no permission, no such bucket
   70  a defect of Lifeboat
+  73  a file or a folder cannot be written
   75  AWS did not answer; the same command again is safe";
 }
 

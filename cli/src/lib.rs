@@ -14,6 +14,7 @@ mod failure;
 mod flip;
 mod handback;
 mod init;
+pub mod ledger;
 mod maintenance;
 mod output;
 mod person;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Handback(args) => aws::block_on(handback::run(&args)),
         Command::Flip(args) => aws::block_on(flip::run(&args)),
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
+        Command::Ledger { command } => ledger::run(&command),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {
             aws::block_on(maintenance::begin(&args))
         }

@@ -18,6 +18,34 @@ impl Progress {
     }
 }
 
+/// How many of the bytes are done, how fast, and how long it will take: shown until it is dropped.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn show(what: &str) -> Self {
+        let template = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} to go";
+        let style = ProgressStyle::with_template(template).expect("a fixed template");
+        // Nothing is drawn where standard error is no terminal.
+        Self(ProgressBar::new(0).with_style(style).with_message(what.to_owned()))
+    }
+
+    /// So many bytes more are to be done.
+    pub(crate) fn expect(&self, bytes: u64) {
+        self.0.inc_length(bytes);
+    }
+
+    /// So many bytes more are done.
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();

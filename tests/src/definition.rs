@@ -14,10 +14,10 @@ pub struct Definition {
     pub value: Value,
 }
 
-/// One list of states: the definition's own, or that of one branch.
+/// One list of states: the definition's own, that of one branch, or what a map does with each item.
 #[derive(Clone, Debug)]
 pub struct Machine<'a> {
-    /// The state whose branch this is.
+    /// The state whose branch or item processor this is.
     pub within: Option<&'a str>,
     /// Where it starts.
     pub start: &'a str,
@@ -73,7 +73,7 @@ impl Definition {
         Ok(Definition { value: serde_json::from_str(&text)? })
     }
 
-    /// The definition's own states first, then those of each branch.
+    /// The definition's own states first, then those of each branch, each followed by those within its own states.
     pub fn machines(&self) -> Vec<Machine<'_>> {
         let mut found = Vec::new();
         machines(None, &self.value, &mut found);
@@ -90,7 +90,7 @@ impl Definition {
         self.states().into_iter().filter(|state| state.kind() == "Task").collect()
     }
 
-    /// What surrounds each state of a branch: the parallel state that catches what the branch does not.
+    /// What surrounds each state of a branch: the parallel state or map that catches what the branch does not.
     pub fn surroundings(&self) -> BTreeMap<&str, &str> {
         let machines = self.machines();
         let inner = machines.iter().filter_map(|machine| Some((machine.within?, &machine.states)));
@@ -126,6 +126,15 @@ impl<'a> Machine<'a> {
             }
         }
         reached
+    }
+
+    /// Its states in the order of a run, each followed by those within it.
+    pub fn in_order_with_inner(&self, all: &[Machine<'a>]) -> Vec<State<'a>> {
+        let inner = |state: State<'a>| {
+            let within = all.iter().filter(move |inner| inner.within == Some(state.name));
+            within.flat_map(|inner| inner.in_order_with_inner(all))
+        };
+        self.in_order().into_iter().flat_map(|state| std::iter::once(state).chain(inner(state))).collect()
     }
 
     /// A state by its name.
@@ -165,9 +174,14 @@ impl<'a> State<'a> {
         self.body[field].as_str().unwrap_or_default()
     }
 
-    /// The branches of a parallel state.
+    /// The branches of a parallel state, or what a map does with each item.
     pub fn branches(self) -> impl Iterator<Item = &'a Value> {
-        self.list("Branches")
+        self.list("Branches").chain(self.body.get("ItemProcessor"))
+    }
+
+    /// Whether its branches are executions of their own, which see nothing of this one but what they are handed.
+    pub fn is_distributed(self) -> bool {
+        self.body["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     }
 
     /// Its retriers, in the order in which they are tried.

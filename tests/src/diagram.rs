@@ -56,28 +56,29 @@ pub fn renewed(text: &str, parts: &BTreeMap<&'static str, String>) -> Result<Str
 pub fn mermaid(definition: &Definition) -> String {
     let machines = definition.machines();
     let mut out = String::from("stateDiagram-v2\n");
-    let (own, branches) = machines.split_first().expect("a definition has states of its own");
-    for state in own.in_order() {
+    drawing(&machines[0], &machines, "  ", &mut out);
+    out
+}
+
+/// The states of a machine, each with those within it, then the ways between them.
+fn drawing(machine: &Machine<'_>, all: &[Machine<'_>], indent: &str, out: &mut String) {
+    for state in machine.in_order() {
         let (id, name) = (id(state.name), state.name);
-        let inner: Vec<&Machine<'_>> = branches.iter().filter(|inner| inner.within == Some(name)).collect();
+        let inner: Vec<&Machine<'_>> = all.iter().filter(|inner| inner.within == Some(name)).collect();
         if inner.is_empty() {
-            let _ = writeln!(out, "  state \"{name}\" as {id}");
+            let _ = writeln!(out, "{indent}state \"{name}\" as {id}");
             continue;
         }
-        let _ = writeln!(out, "  state \"{name}\" as {id} {{");
+        let _ = writeln!(out, "{indent}state \"{name}\" as {id} {{");
         for (index, branch) in inner.iter().enumerate() {
             if index > 0 {
-                out.push_str("    --\n");
+                let _ = writeln!(out, "{indent}  --");
             }
-            for state in branch.in_order() {
-                let _ = writeln!(out, "    state \"{}\" as {}", state.name, self::id(state.name));
-            }
-            ways(branch, "    ", &mut out);
+            drawing(branch, all, &format!("{indent}  "), out);
         }
-        out.push_str("  }\n");
+        let _ = writeln!(out, "{indent}}}");
     }
-    ways(own, "  ", &mut out);
-    out
+    ways(machine, indent, out);
 }
 
 fn ways(machine: &Machine<'_>, indent: &str, out: &mut String) {
@@ -127,14 +128,8 @@ fn id(name: &str) -> String {
 pub fn states(definition: &Definition) -> String {
     let mut out = String::from("| State | What it does | Function |\n|---|---|---|");
     let machines = definition.machines();
-    let (own, branches) = machines.split_first().expect("a definition has states of its own");
-    for state in own.in_order() {
+    for state in machines[0].in_order_with_inner(&machines) {
         state_row(state, &mut out);
-        for branch in branches.iter().filter(|inner| inner.within == Some(state.name)) {
-            for state in branch.in_order() {
-                state_row(state, &mut out);
-            }
-        }
     }
     out
 }
@@ -168,12 +163,8 @@ pub fn errors(definition: &Definition) -> String {
         "| Task | Time | Waits | Tries again | `Fenced` | Any other error |\n|---|---|---|---|---|---|",
     );
     let machines = definition.machines();
-    let (own, branches) = machines.split_first().expect("a definition has states of its own");
-    let in_order = own.in_order().into_iter().flat_map(|state| {
-        let inner = branches.iter().filter(move |inner| inner.within == Some(state.name));
-        std::iter::once(state).chain(inner.flat_map(Machine::in_order))
-    });
-    for task in in_order.filter(|state| state.kind() == "Task") {
+    let in_order = machines[0].in_order_with_inner(&machines);
+    for task in in_order.into_iter().filter(|state| state.kind() == "Task") {
         let own = task.catchers().next().is_some();
         let outer = surroundings.get(task.name).and_then(|name| all.iter().find(|state| state.name == *name));
         let catching = if own { task } else { outer.copied().unwrap_or(task) };

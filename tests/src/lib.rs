@@ -4,6 +4,7 @@ pub mod command;
 pub mod definition;
 pub mod diagram;
 pub mod drill;
+pub mod scale;
 pub mod scenario;
 pub mod template;
 pub mod world;

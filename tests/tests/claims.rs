@@ -247,7 +247,7 @@ async fn a_log_that_advances_is_not_sealed_and_a_seal_is_handed_back() {
     let history = stage.history().await;
     let (answer, refused) = stage.seal_when_still(&run, &history).await;
     assert!(refused > 0, "the last look was never taken");
-    let LedgerAnswer::Sealed { streams } = answer else { panic!("{answer:?}") };
+    let LedgerAnswer::Sealed { streams, .. } = answer else { panic!("{answer:?}") };
     assert_eq!(streams.iter().map(|sealed| sealed.seq).collect::<Vec<_>>(), [2, 2]);
     // Asked again, it has sealed: its own entries are no sign of life.
     let again = stage.seal(&run, history.clone()).await.expect("an answer");

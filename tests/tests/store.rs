@@ -118,8 +118,10 @@ fn list(s3: &S3, bucket: &str, query: &BTreeMap<String, String>) -> Response {
     let text = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (prefix, after) = (text("prefix"), text("start-after"));
     let objects = s3.objects.lock().unwrap();
-    let keys = objects.keys().filter_map(|key| key.strip_prefix(&bucket));
-    let mut found: Vec<&str> = keys.filter(|key| key.starts_with(&prefix) && **key > *after).collect();
+    let from = format!("{bucket}{}", prefix.as_str().max(after.as_str()));
+    let keys = objects.range(from..).map_while(|(key, _)| key.strip_prefix(&bucket));
+    let below = keys.skip_while(|key| **key <= *after).take_while(|key| key.starts_with(&prefix));
+    let mut found: Vec<&str> = below.take(1_001).collect();
     let more = found.len() > 1_000;
     found.truncate(1_000);
     let contents: String = found
@@ -181,32 +183,104 @@ async fn errors_are_named_by_what_may_be_done_next() {
     assert_eq!(store.get("bucket", "nothing", None).await.unwrap(), None);
 }
 
+fn ledger() -> Ledger {
+    Ledger { bucket: "bucket".into(), prefix: "log/".into(), streams: vec!["ME1".into()], witness: None }
+}
+
+/// A log of `count` segments whose slots are `step` apart, with a neighbour that sorts behind it and, as wanted, a stray on
+/// each side.
+fn log_of(count: u64, step: u64, strays: bool) -> S3 {
+    let s3 = S3::default();
+    {
+        let mut objects = s3.objects.lock().unwrap();
+        let mut put = |key: String| objects.insert(format!("/bucket/{key}"), vec![b'x']);
+        for number in 0..count {
+            put(slot::key("log/", "ME1", 1 + number * step));
+        }
+        put(slot::key("log/", "ME2", u64::MAX));
+        if strays {
+            put("log/ME1/!".into());
+            put("log/ME1/read.me".into());
+        }
+    }
+    s3
+}
+
+fn reads(s3: &S3) -> usize {
+    std::mem::take(&mut *s3.lists.lock().unwrap())
+}
+
 /// The end of a stream is found without listing it, whatever the slots; compared with the plain maximum.
 #[tokio::test]
 async fn the_end_of_a_stream_is_found_in_few_reads() {
-    let ledger = Ledger { bucket: "bucket".into(), prefix: "log/".into(), streams: vec!["ME1".into()] };
-    for (count, step, reads_max) in
-        [(0, 1, 1), (1, 1, 1), (1_000, 7, 1), (1_001, 1, 12), (30_000, 3, 40), (30_000, 100_000, 60)]
-    {
-        let s3 = S3::default();
-        {
-            let mut objects = s3.objects.lock().unwrap();
-            for number in 0..count {
-                objects
-                    .insert(format!("/bucket/{}", slot::key("log/", "ME1", 1 + number * step)), vec![b'x']);
-            }
-            // A neighbour that sorts behind must not be taken for the end.
-            objects.insert(format!("/bucket/{}", slot::key("log/", "ME2", u64::MAX)), vec![b'x']);
-        }
-        let store = s3.clone().start().await;
-        let head = Log::new(&store, &ledger).head("ME1").await.unwrap();
+    for (count, step, strays, reads_max) in [
+        (0, 1, false, 1),
+        (1, 1, true, 1),
+        (1_000, 7, false, 1),
+        (1_000, 7, true, 5),
+        (1_001, 1, false, 5),
+        (5_000, 250, false, 2),
+        (30_000, 3, false, 9),
+        (30_000, 100_000, true, 12),
+        (1_000_000, 1, false, 16),
+        (1_000_000, 223, false, 16),
+    ] {
+        let s3 = log_of(count, step, strays);
+        let (store, ledger) = (s3.clone().start().await, ledger());
+        let log = Log::new(&store, &ledger);
+        let head = log.head("ME1").await.unwrap();
         let newest = (count > 0).then(|| 1 + (count - 1) * step);
         assert_eq!(head.as_ref().map(|head| head.slot), newest, "{count} objects, step {step}");
-        if let Some(head) = head {
+        if let Some(head) = &head {
             let age = head.read_at.unwrap().duration_since(head.stored_at).as_secs();
             assert_eq!(age, 9, "both times are the store's own");
         }
-        let reads = *s3.lists.lock().unwrap();
-        assert!(reads <= reads_max, "{count} objects, step {step}: {reads} reads");
+        let found_in = reads(&s3);
+        println!("{count} objects, {step} apart: the end in {found_in} pages of {}", count.div_ceil(1_000));
+        assert!(found_in <= reads_max, "{count} objects, step {step}: {found_in} reads");
+        // Where a slot near the end is known, as it is from a checkpoint.
+        if let Some(newest) = newest {
+            let near = 1 + (count - count.min(500)) * step;
+            assert_eq!(log.head_from("ME1", near).await.unwrap(), head, "{count} objects, step {step}");
+            assert!(reads(&s3) <= 1 + 5 * usize::from(strays), "{count} objects, step {step}");
+            assert_eq!(log.head_from("ME1", newest + 1).await.unwrap(), None);
+        }
+    }
+}
+
+/// The end is where the plain maximum is, with slots at random distances and at the ends of their range.
+#[tokio::test]
+async fn the_end_of_any_stream_and_of_any_part_of_it_is_found() {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move || {
+        // SplitMix64: the same numbers each time.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    };
+    for round in 0..12 {
+        let mut slots: Vec<u64> = (0..2_500).map(|_| random() >> (round * 4)).collect();
+        slots.extend([0, u64::MAX - 1, u64::MAX].iter().take(round % 4));
+        slots.sort_unstable();
+        slots.dedup();
+        let s3 = S3::default();
+        for slot in &slots {
+            s3.objects.lock().unwrap().insert(format!("/bucket/{}", slot::key("log/", "ME1", *slot)), vec![]);
+        }
+        let (store, ledger) = (s3.clone().start().await, ledger());
+        let log = Log::new(&store, &ledger);
+        let head = log.head("ME1").await.unwrap().map(|head| head.slot);
+        assert_eq!(head.as_ref(), slots.last(), "round {round}");
+        for _ in 0..5 {
+            let seq = match random() % 3 {
+                0 => random(),
+                1 => slots[random() as usize % slots.len()],
+                _ => slots[random() as usize % slots.len()].wrapping_sub(1),
+            };
+            let held = log.at_or_before("ME1", seq).await.unwrap().map(|head| head.slot);
+            let expected = slots.iter().rev().find(|slot| **slot <= seq).copied();
+            assert_eq!(held, expected, "round {round}, {seq}");
+        }
     }
 }

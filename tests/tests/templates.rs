@@ -187,6 +187,99 @@ fn functions_are_invoked_by_what_is_named() {
     assert_eq!(unnamed(&spoiled), ["DirectPermission"]);
 }
 
+/// What a schedule sends, its function reads; and it may invoke that function only.
+#[test]
+fn schedules_send_what_their_function_reads() {
+    let wrong = |template: &Value| -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, schedule) in of_kind(template, "AWS::Scheduler::Schedule") {
+            let target = &schedule["Properties"]["Target"];
+            let arn = target["Arn"].as_str().unwrap_or_default();
+            let input = target["Input"].as_str().unwrap_or_default();
+            let read = match arn {
+                "HealthCheck.Arn" => serde_json::from_str::<health_check::Scheduled>(input).map(drop),
+                "LedgerVerify.Arn" => {
+                    serde_json::from_str::<ledger_verify::checkpoint::Scheduled>(input).map(drop)
+                }
+                other => panic!("{name} calls {other}"),
+            };
+            found.extend(read.err().map(|why| format!("{name}: {why}")));
+            let role = target["RoleArn"].as_str().unwrap_or_default().trim_end_matches(".Arn");
+            let invokes: Vec<&str> = statements(template)
+                .into_iter()
+                .filter(|(owner, _)| *owner == role)
+                .flat_map(|(_, statement)| list(&statement["Resource"]))
+                .collect();
+            if invokes != [arn] {
+                found.push(format!("{name}: its role {role} may call {invokes:?}"));
+            }
+        }
+        found
+    };
+    let template = read("infra/orchestrator.yaml");
+    assert_eq!(of_kind(&template, "AWS::Scheduler::Schedule").count(), 2);
+    assert!(wrong(&template).is_empty(), "{:?}", wrong(&template));
+    let mut spoiled = template;
+    let target = &mut spoiled["Resources"]["Checkpoints"]["Properties"]["Target"];
+    target["Input"] = json!("{\"action\":\"extend\"}");
+    target["RoleArn"] = json!("ProbeRole.Arn");
+    assert_eq!(wrong(&spoiled).len(), 2, "{:?}", wrong(&spoiled));
+}
+
+/// An alarm watches a metric that a function writes, and one that tells a person is let through by the topic's policy.
+#[test]
+fn alarms_watch_what_is_written_and_reach_whom_they_tell() {
+    let written = ["PrimaryDown", ledger_verify::LAG_METRIC, ledger_verify::FINDINGS_METRIC];
+    let wrong = |template: &Value| -> Vec<String> {
+        let policy = &template["Resources"]["OperatorTopicPolicy"]["Properties"]["PolicyDocument"];
+        let let_in: Vec<&str> = policy["Statement"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(|statement| list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]))
+            .filter_map(|arn| Some(arn.split_once(":alarm:")?.1))
+            .collect();
+        let mut found = Vec::new();
+        for (name, alarm) in of_kind(template, "AWS::CloudWatch::Alarm") {
+            let properties = &alarm["Properties"];
+            let metric = properties["MetricName"].as_str().unwrap_or_default();
+            let by_plan = json!([{ "Name": "Plan", "Value": "PlanName" }]);
+            if !written.contains(&metric) || properties["Dimensions"] != by_plan {
+                found.push(format!("{name} watches {metric}, which nobody writes like that"));
+            }
+            let own = properties["AlarmName"].as_str().unwrap_or_default();
+            if list(&properties["AlarmActions"]) == ["OperatorTopic"] && !let_in.contains(&own) {
+                found.push(format!("{name} cannot publish to the operators' topic"));
+            }
+        }
+        found
+    };
+    let template = read("infra/orchestrator.yaml");
+    assert_eq!(of_kind(&template, "AWS::CloudWatch::Alarm").count(), 4);
+    assert!(wrong(&template).is_empty(), "{:?}", wrong(&template));
+    let mut spoiled = template;
+    spoiled["Resources"]["BrokenAlarm"]["Properties"]["MetricName"] = json!("Broken");
+    spoiled["Resources"]["UnverifiedAlarm"]["Properties"]["AlarmName"] = json!("another");
+    assert_eq!(wrong(&spoiled).len(), 2, "{:?}", wrong(&spoiled));
+}
+
+/// The log bucket knows the verifier by the name of its role, which is said in two templates.
+#[test]
+fn the_verifier_of_the_log_bucket_is_the_role_of_ledger_verify() {
+    let (foundation, orchestrator) = (read("infra/foundation.yaml"), read("infra/orchestrator.yaml"));
+    let role = orchestrator["Resources"]["LedgerVerifyRole"]["Properties"]["RoleName"].as_str();
+    let policy = &foundation["Resources"]["LogBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"];
+    let verifiers: Vec<&str> = policy
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|statement| statement["Sid"] == "OnlyTheVerifierMakesCheckpoints")
+        .flat_map(|statement| list(&statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]))
+        .filter_map(|arn| Some(arn.split_once(":role/")?.1))
+        .collect();
+    assert_eq!(verifiers, [role.expect("a role with a name")]);
+}
+
 /// What the emulator cannot be asked, so that only the wording is left to look at; `policies` asks all the rest.
 const NOT_EMULATED: [&str; 3] = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:UpdateObjectEncryption"];
 

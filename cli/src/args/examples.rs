@@ -73,3 +73,29 @@ Examples:
   lifeboat maintenance end --plan aex --reason 'the rack is moved'
 
 Begun twice, it is begun once: the first word stands.";
+
+pub(super) const LEDGER_VERIFY_EXAMPLES: &str = "\
+Examples:
+  lifeboat ledger verify ./log
+  lifeboat ledger verify s3://aex-log/log --watermark ME1=1042 --threads 4
+  lifeboat ledger verify ./delivered --layout firehose --json | jq '.findings[] | \"\\(.object):\\(.offset) \\(.what)\"'
+  lifeboat ledger verify ./journal --field seq=n --field prev=before --no-control --watermark book=98211
+
+A segment is <stream>/<first sequence, 20 digits>.ndjson, compressed with gzip or zstd or not; a name that is no such slot
+is broken too. In a delivery stream's folder every file is an object, whatever its name. Offsets count bytes after
+decompression. A stream is proven through its end only where that end is stated: by a seal, or by --watermark; otherwise
+entries could have been cut off, and the answer is 2. functions/ledger/FORMAT.md says what is proven, and how.";
+
+pub(super) const LEDGER_TAIL_EXAMPLES: &str = "\
+Examples:
+  lifeboat ledger tail ./log --stream ME1
+  lifeboat ledger tail s3://aex-log/log --stream ME1 -n 100 --json | jq '.entries[].line | fromjson | .seq'
+
+What is shown is checked: sequence by sequence, hash by hash. What lies before is not read, so whether a control entry
+counts is not told: `lifeboat ledger verify` reads it all.";
+
+pub(super) const LEDGER_GENERATE_EXAMPLES: &str = "\
+Examples:
+  lifeboat ledger generate ./made-up --entries 5M --objects 2000 --seal
+  lifeboat ledger generate ./made-up --bytes 1G --streams 2 --compress zstd --seal
+  lifeboat ledger generate ./made-up --layout firehose --compress gzip --fault fork --fault gap --streams 2";

@@ -1,7 +1,7 @@
 //! What the log says about its streams: a look at the last object of each, or the whole proof.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use ledger_verify::{Answer, Examined};
+use ledger_verify::{Answer, Examined, Since};
 use lifeboat_ledger::chain::{Run, Span};
 use lifeboat_ledger::{Control, Finding, StreamProof, Verdict};
 use lifeboat_rules::Plan;
@@ -99,15 +99,15 @@ pub(super) struct Proven {
     pub(super) reason: String,
     pub(super) streams: Vec<StreamProof>,
     findings: Vec<Finding>,
-    findings_count: usize,
-    objects: usize,
+    findings_count: u64,
+    objects: u64,
     entries: u64,
 }
 
 /// Proves every entry of every stream.
 pub(super) async fn prove(store: &Store, plan: &Plan) -> Result<Proven, Failure> {
     let progress = Progress::show(format!("proving the ledger of {}, every entry", plan.name));
-    let answer = ledger_verify::verify_history(store, plan).await;
+    let answer = ledger_verify::verify_history_since(store, plan, Since::Beginning).await;
     drop(progress);
     let answer = answer.map_err(|error| {
         aws::step_failure(format!("could not read the ledger in s3://{}", plan.ledger.bucket), &error)
@@ -122,7 +122,7 @@ pub(super) async fn prove(store: &Store, plan: &Plan) -> Result<Proven, Failure>
 
 impl Proven {
     fn of(verdict: Verdict, examined: Examined) -> Self {
-        let Examined { reason, streams, findings, findings_count, objects, entries } = examined;
+        let Examined { reason, streams, findings, findings_count, objects, entries, .. } = examined;
         Self { verdict, reason, streams, findings, findings_count, objects, entries }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod http;
+pub mod ledger;
 pub mod route53;
 pub mod s3;
 pub mod world;

@@ -1,5 +1,6 @@
 //! The log's bucket. Every call is bounded in time and made once: whoever calls decides what an unknown outcome means.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
@@ -7,7 +8,11 @@ use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
+use lifeboat_ledger::decode::decoded;
 use lifeboat_ledger::slot;
+
+/// The largest segment that is decoded, in bytes: a commit is far smaller.
+const SEGMENT_BYTES_MAX: usize = 256 << 20;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CALL_TIMEOUT: Duration = Duration::from_secs(4);
@@ -80,7 +85,8 @@ impl Store {
         }
     }
 
-    /// The object in the slot `first_seq` of `stream`, if there is one.
+    /// The lines in the slot `first_seq` of `stream`, if there is an object. One that is compressed is decoded; one that does
+    /// not decode is handed on as it is, and whoever reads its first line finds that it is no entry.
     ///
     /// # Errors
     /// The bucket did not say.
@@ -93,7 +99,10 @@ impl Store {
             Err(err) => return Err(failed(detail(&err))),
         };
         match tokio::time::timeout(BODY_TIMEOUT, object.body.collect()).await {
-            Ok(Ok(body)) => Ok(Some(body.to_vec())),
+            Ok(Ok(body)) => {
+                let bytes = body.to_vec();
+                Ok(Some(decoded(&bytes, SEGMENT_BYTES_MAX).map(Cow::into_owned).unwrap_or(bytes)))
+            }
             Ok(Err(err)) => Err(failed(err.to_string())),
             Err(_) => Err(failed(format!("the body took longer than {BODY_TIMEOUT:?}"))),
         }

@@ -5,23 +5,46 @@
 
 mod append;
 mod aws;
+pub mod checkpoint;
+mod copies;
+pub mod history;
+mod metrics;
+pub mod read;
+pub mod shards;
 mod verify;
 
 use lifeboat_ledger::control::{Open, Seal};
 use lifeboat_ledger::{Control, Finding, Holder, StreamProof, Tail, Verdict};
 use lifeboat_rules::recovered::Sealed;
-use lifeboat_rules::{Plan, Request, StepError};
+use lifeboat_rules::{Plan, Request, Run, Step, StepError};
 use lifeboat_runtime::{Context, Log, Store};
 use serde::{Deserialize, Serialize};
 
 pub use append::{Append, open_stream};
+pub use copies::{Compared, Healed, Mend, Witnessed};
+pub use history::Since;
+use history::Survey;
+pub use metrics::{FINDINGS as FINDINGS_METRIC, LAG as LAG_METRIC, Metrics};
+use shards::{Set, ShardRef};
 
 /// What can be asked of this function.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// Prove every stream, from its first entry to its end.
+    /// Prove every stream, from its newest checkpoint or its first entry to its end; or say how that is shared out.
     VerifyHistory {},
+    /// Read one shard of a long history, and leave what it gave in the evidence.
+    VerifyShard {
+        /// The set's name, as `Sharded` told it.
+        shards: String,
+        /// The shard's number in it.
+        shard: usize,
+    },
+    /// Prove every stream from what the shards have left.
+    JoinShards {
+        /// The set's name.
+        shards: String,
+    },
     /// Close every stream.
     Seal {
         /// The streams as `VerifyHistory` proved them.
@@ -43,16 +66,28 @@ pub enum Action {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "verdict")]
 pub enum Answer {
-    /// `VerifyHistory` and `VerifyTail`: every entry is there, in order and unchanged.
+    /// `VerifyHistory`, `JoinShards` and `VerifyTail`: every entry is there, in order and unchanged.
     Proven(Examined),
     /// It could not be shown either way.
     Unproven(Examined),
     /// Something is missing or wrong.
     Broken(Examined),
+    /// Of `VerifyHistory`: more is to be read than one call does.
+    Sharded {
+        /// How much, for a person.
+        reason: String,
+        /// What to call `VerifyShard` for.
+        shards: Vec<ShardRef>,
+    },
+    /// Of `VerifyShard`: the shard's fold is in the evidence, whatever it says.
+    Read(ShardRef),
     /// Every stream is closed.
     Sealed {
         /// Where.
         streams: Vec<Sealed>,
+        /// What the log had lost at its end, and was put back from the witness before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        healed: Vec<Healed>,
     },
     /// Of `Seal`: the log still advances, so somebody acknowledges. Nothing was put.
     Advancing {
@@ -83,15 +118,33 @@ pub struct Examined {
     /// What stands against the proof, the worst first, 20 at most.
     pub findings: Vec<Finding>,
     /// How many findings there are.
-    pub findings_count: usize,
+    pub findings_count: u64,
     /// How many objects were read.
-    pub objects: usize,
+    pub objects: u64,
     /// How many entries the proven streams hold.
     pub entries: u64,
+    /// How many of them a checkpoint stands for: they were proven before, and not read again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub proven_before: u64,
+    /// Which checkpoints were used, and which were passed over and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<String>,
+    /// How the witness compares, where the plan has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witnessed>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The findings that an answer names one by one; the state machine hands on no more than 256 KiB.
 const FINDINGS_MAX: usize = 20;
+
+/// The greatest sequence of a stream that is proven. Proofs travel through the state machine, whose numbers are exact only
+/// up to 2^53: a head that was rounded on the way would be the head of nothing. The half below that leaves what is written
+/// while a run lasts. A million entries a second take 142 years to get there.
+pub const SEQUENCES_MAX: u64 = 1 << 52;
 
 impl Answer {
     fn half_done(what: &str, streams: Vec<Sealed>, all: usize, finding: &Finding) -> Answer {
@@ -102,20 +155,55 @@ impl Answer {
         Answer::HalfDone { reason, streams }
     }
 
-    fn of(verdict: Verdict, streams: Vec<StreamProof>, mut findings: Vec<Finding>, objects: usize) -> Answer {
+    fn of(
+        mut verdict: Verdict,
+        streams: Vec<StreamProof>,
+        mut findings: Vec<Finding>,
+        objects: u64,
+    ) -> Answer {
+        for StreamProof { stream, through, .. } in &streams {
+            if *through > SEQUENCES_MAX {
+                let what =
+                    format!("sequences go to {SEQUENCES_MAX}: a state machine hands on no greater number");
+                findings.push(Finding::unproven(stream, Some(*through), what));
+                verdict = verdict.max(Verdict::Unproven);
+            }
+        }
         let entries = streams.iter().map(|stream| stream.entries).sum();
-        let findings_count = findings.len();
+        let findings_count = findings.len() as u64;
         let reason = match findings.first() {
             None => format!("{} streams, {entries} entries in {objects} objects", streams.len()),
             Some(worst) => worst.to_string(),
         };
         findings.truncate(FINDINGS_MAX);
-        let examined = Examined { reason, streams, findings, findings_count, objects, entries };
+        let (proven_before, checkpoints) = (0, Vec::new());
+        let examined = Examined {
+            reason,
+            streams,
+            findings,
+            findings_count,
+            objects,
+            entries,
+            proven_before,
+            checkpoints,
+            witness: None,
+        };
         match verdict {
             Verdict::Proven => Answer::Proven(examined),
             Verdict::Unproven => Answer::Unproven(examined),
             Verdict::Broken => Answer::Broken(examined),
         }
+    }
+
+    /// Adds what the witness said.
+    fn with_witness(mut self, witness: Option<Witnessed>) -> Answer {
+        if let Answer::Proven(examined) | Answer::Unproven(examined) | Answer::Broken(examined) = &mut self {
+            if let Some(notable) = witness.as_ref().filter(|witness| witness.is_notable()) {
+                examined.reason = format!("{}; {}", examined.reason, notable.reason);
+            }
+            examined.witness = witness;
+        }
+        self
     }
 }
 
@@ -124,31 +212,78 @@ impl Answer {
 /// # Errors
 /// `Fenced` where a newer epoch has sealed or opened; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
 pub async fn handle(context: &Context, request: Request<Action>) -> Result<Answer, StepError> {
-    let run = request.run()?;
-    let plan = context.plan(&run.plan).await?;
+    let (store, step) = (&context.store, &request.step);
     match &request.action {
-        Action::VerifyHistory {} => verify_history(&context.store, &plan).await,
+        Action::VerifyHistory {} => verify_or_cut(context, step, request.run()?).await,
+        Action::VerifyShard { shards, shard } => {
+            // A child of the map is handed no run: it is in the set.
+            let set = Set::read(context, step, shards).await?;
+            let plan = context.plan(&set.run.plan).await?;
+            set.verify(context, &plan, step, shards, *shard).await?;
+            Ok(Answer::Read(ShardRef { run: step.run.clone(), shards: shards.clone(), shard: *shard }))
+        }
+        Action::JoinShards { shards } => {
+            let set = Set::read(context, step, shards).await?;
+            let plan = context.plan(&set.run.plan).await?;
+            let fold = set.join(context, step, shards).await?;
+            set.survey.conclude(store, &plan, fold, Mend::Holes).await
+        }
         Action::Seal { history } => {
-            let epoch = context.acting_epoch(&plan.name, run).await?;
-            seal(&context.store, &plan, epoch, &run.id, history).await
+            let (run, plan, epoch) = acting(context, &request).await?;
+            seal(store, &plan, epoch, &run.id, history).await
         }
         Action::VerifyTail { history } => {
-            let epoch = context.acting_epoch(&plan.name, run).await?;
-            verify::tail(&context.store, &plan, epoch, &run.id, history).await
+            let (run, plan, epoch) = acting(context, &request).await?;
+            verify::tail(store, &plan, epoch, &run.id, history).await
         }
         Action::Open { sealed } => {
-            let epoch = context.acting_epoch(&plan.name, run).await?;
-            open(&context.store, &plan, Holder::Recovery, epoch, &run.id, sealed).await
+            let (run, plan, epoch) = acting(context, &request).await?;
+            open(store, &plan, Holder::Recovery, epoch, &run.id, sealed).await
         }
     }
 }
 
-/// Proves every stream of the plan and of the listing, from its first entry to its end.
+/// The run, its plan, and the epoch that it still holds.
+async fn acting<'a>(
+    context: &Context,
+    request: &'a Request<Action>,
+) -> Result<(&'a Run, Plan, u64), StepError> {
+    let run = request.run()?;
+    let plan = context.plan(&run.plan).await?;
+    let epoch = context.acting_epoch(&plan.name, run).await?;
+    Ok((run, plan, epoch))
+}
+
+/// Proves the history here if it is short, and otherwise cuts it into shards.
+async fn verify_or_cut(context: &Context, step: &Step, run: &Run) -> Result<Answer, StepError> {
+    let plan = context.plan(&run.plan).await?;
+    let survey = Survey::take(&context.store, &plan, Since::Checkpoint).await?;
+    let (new, shard_entries) = (survey.new_entries(), u64::from(plan.limits.shard_entries));
+    if new <= shard_entries {
+        return survey.read(&context.store, &plan, Mend::Holes).await;
+    }
+    let shards = Set::new(run, survey, shard_entries).store(context, step).await?;
+    Ok(Answer::Sharded {
+        reason: format!("{new} entries are to be read, in {} shards", shards.len()),
+        shards,
+    })
+}
+
+/// Proves every stream of the plan and of the listing to its end, in this call, however long that takes: from its newest
+/// checkpoint, where it has one that holds.
 ///
 /// # Errors
 /// `Transient`, `Defect`.
 pub async fn verify_history(store: &Store, plan: &Plan) -> Result<Answer, StepError> {
-    verify::history(store, plan).await
+    verify_history_since(store, plan, Since::Checkpoint).await
+}
+
+/// As [`verify_history`], from where `since` says.
+///
+/// # Errors
+/// `Transient`, `Defect`.
+pub async fn verify_history_since(store: &Store, plan: &Plan, since: Since) -> Result<Answer, StepError> {
+    Survey::take(store, plan, since).await?.read(store, plan, Mend::Nothing).await
 }
 
 /// Gives the pen back to the primary under `epoch`, on a person's word, in every stream as `history` has proved it. The
@@ -213,8 +348,13 @@ async fn seal(
         }
     }
     aws::put_fence(store, &plan.ledger, epoch, run).await?;
+    // Nobody writes any more, and nothing is closed yet: now the end can be put back, if the log has lost it.
+    let (healed, lost) = copies::mend_end(store, plan, &control, history).await?;
+    if let Some(finding) = lost {
+        return Ok(Answer::half_done("sealed", vec![], history.len(), &finding));
+    }
     Ok(match append_to_all(store, plan, history, &control).await? {
-        (streams, None) => Answer::Sealed { streams },
+        (streams, None) => Answer::Sealed { streams, healed },
         (streams, Some(finding)) => Answer::half_done("sealed", streams, history.len(), &finding),
     })
 }

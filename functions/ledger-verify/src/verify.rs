@@ -1,51 +1,13 @@
-//! The two proofs: the history from its beginning, and the tail up to the seal.
+//! The proof of the tail: what came after the history, up to the seal.
 
-use futures::{StreamExt, stream};
 use lifeboat_ledger::control::Seal;
-use lifeboat_ledger::{Control, Finding, Fold, PenState, Run, StreamProof, Tail, Verdict, slot};
-use lifeboat_rules::{ErrorName, Plan, StepError};
+use lifeboat_ledger::{Control, Finding, PenState, StreamProof, Tail, Verdict};
+use lifeboat_rules::{Plan, StepError};
 use lifeboat_runtime::{Log, Store};
 
 use crate::append::taken_over;
+use crate::copies::Copies;
 use crate::{Answer, aws, unknown_stream};
-
-/// Objects in flight at once; each is one commit of a writer, so memory stays small.
-const GETS_IN_FLIGHT: usize = 32;
-
-/// Proves every stream of the plan and of the listing.
-pub async fn history(store: &Store, plan: &Plan) -> Result<Answer, StepError> {
-    let log = Log::new(store, &plan.ledger);
-    let streams = log.streams().await?;
-    let mut fold = Fold::default();
-    let mut objects = 0;
-    for name in &streams {
-        let segments = log.segments(name, plan.limits.segments_max as usize).await?;
-        objects += segments.len();
-        let mut runs = stream::iter(segments)
-            .map(async |segment| {
-                let Some((_, first_seq)) = slot::parse(&plan.ledger.prefix, &segment.key) else {
-                    return Ok(Err(
-                        Finding::broken(name, None, "an object that is no slot").in_object(&segment.key, 0)
-                    ));
-                };
-                match log.segment(&segment.key).await {
-                    Ok(Some(bytes)) => Ok(Run::of_segment(name, first_seq, &segment.key, &bytes)),
-                    Ok(None) => {
-                        Ok(Err(unreadable(name, first_seq, &segment.key, "it was listed and is gone")))
-                    }
-                    // A moment's trouble is worth another attempt of the whole step; anything else is a hole in the proof.
-                    Err(err) if err.name == ErrorName::Transient => Err(err),
-                    Err(err) => Ok(Err(unreadable(name, first_seq, &segment.key, &err.to_string()))),
-                }
-            })
-            .buffer_unordered(GETS_IN_FLIGHT);
-        while let Some(run) = runs.next().await {
-            fold.add(run?);
-        }
-    }
-    let (proof, _) = fold.finish(&streams);
-    Ok(Answer::of(proof.verdict, proof.streams, proof.findings, objects))
-}
 
 /// Proves what came after `history`, through the seals of this run, from a fresh read. The gate before the flip.
 pub async fn tail(
@@ -91,11 +53,16 @@ pub async fn tail(
             pen: tail.pen().clone(),
         });
     }
+    let witness = match Copies::read_new(&log, plan, history).await? {
+        None => None,
+        Some(copies) => {
+            let streams: Vec<String> = history.iter().map(|proof| proof.stream.clone()).collect();
+            let (witness, found) = copies.compare(&streams, &proven).await?;
+            findings.extend(found);
+            Some(witness)
+        }
+    };
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     let verdict = findings.first().map_or(Verdict::Proven, |worst| worst.verdict);
-    Ok(Answer::of(verdict, proven, findings, 0))
-}
-
-fn unreadable(stream: &str, seq: u64, object: &str, why: &str) -> Finding {
-    Finding::unproven(stream, Some(seq), format!("the object could not be read: {why}")).in_object(object, 0)
+    Ok(Answer::of(verdict, proven, findings, 0).with_witness(witness))
 }

@@ -1,39 +1,53 @@
 //! The chain of one stream: a segment's bytes become a [`Run`], a position in the chain is a [`Tail`].
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Control, Pen, PenState};
 use crate::entry::{self, Entry};
-use crate::finding::Finding;
+use crate::finding::{Finding, ObjectId};
+pub use crate::format::ENTRY_BYTES_MAX;
+use crate::format::Format;
+use crate::object::Reader;
 use crate::{Hash, slot};
 
-/// The longest line that a writer makes and a reader takes, in bytes without its newline. One number for all: a line that
-/// one proof takes and another refuses would be found out on the day.
-pub const ENTRY_BYTES_MAX: usize = 65_536;
-
 /// The summary of consecutive entries of one stream: enough to join it to its neighbours and to judge who wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Run {
     /// The stream.
     pub stream: String,
     /// The sequence of the first entry.
     pub first_seq: u64,
-    /// What the first entry names as the hash before it.
-    pub first_prev: Hash,
+    /// What the first entry names as the hash before it; `None` in a ledger that writes none.
+    pub first_prev: Option<Hash>,
     /// The sequence of the last entry.
     pub last_seq: u64,
     /// The hash of the last entry.
     pub last_hash: Hash,
-    /// What the entries are, in order, with equal neighbours joined.
+    /// What the entries are, in order, with equal neighbours joined. Between two control entries the first stretch and
+    /// the first change are kept: of two epochs without a control entry between them, one was not entitled to write.
     pub spans: Vec<Span>,
-    /// The object that the run begins in, for findings.
-    pub object: String,
+    /// Where the line of the first entry is.
+    pub at: Place,
+}
+
+/// Where a line is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The object.
+    #[serde(with = "shared")]
+    pub object: Arc<ObjectId>,
+    /// The byte at which the line begins, in the decoded bytes of the object.
+    pub offset: u64,
 }
 
 /// A stretch of entries of one kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Span {
     /// Data entries that carry the same writer's epoch.
     Written {
@@ -41,6 +55,8 @@ pub enum Span {
         first_seq: u64,
         /// The epoch that they carry, if any.
         epoch: Option<u64>,
+        /// Where the first of them is.
+        at: Place,
     },
     /// One control entry.
     Control {
@@ -48,105 +64,101 @@ pub enum Span {
         seq: u64,
         /// What it says.
         control: Control,
+        /// Where it is.
+        at: Place,
     },
+}
+
+/// Shared in memory, written out in full.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::finding::ObjectId;
+
+    pub(super) fn serialize<S: Serializer>(id: &Arc<ObjectId>, serializer: S) -> Result<S::Ok, S::Error> {
+        ObjectId::serialize(id, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Arc<ObjectId>, D::Error> {
+        ObjectId::deserialize(de).map(Arc::new)
+    }
 }
 
 impl Run {
     /// Reads one segment: newline-terminated entries of `stream` that begin at `first_seq`, unbroken in sequence and
-    /// hash. `object` names it in findings.
+    /// hash, compressed or not. `object` names it in findings.
     ///
     /// # Errors
     /// The first thing that is wrong, with its sequence and byte offset.
     pub fn of_segment(stream: &str, first_seq: u64, object: &str, bytes: &[u8]) -> Result<Run, Finding> {
-        let mut run: Option<Run> = None;
-        for_each_entry(stream, first_seq, object, bytes, |entry, _| {
-            run = Some(match run.take() {
-                None => Run::of_entry(entry, object),
-                Some(mut run) => {
-                    run.extend(entry);
-                    run
-                }
-            });
-        })?;
-        run.ok_or_else(|| {
-            Finding::broken(stream, Some(first_seq), "the object is empty").in_object(object, 0)
-        })
-    }
-
-    fn of_entry(entry: Entry, object: &str) -> Run {
-        Run {
-            stream: entry.stream.clone(),
-            first_seq: entry.seq,
-            first_prev: entry.prev,
-            last_seq: entry.seq,
-            last_hash: entry.hash,
-            spans: vec![Span::of(entry)],
-            object: object.to_owned(),
-        }
-    }
-
-    /// Appends the next entry, already known to follow in sequence and hash.
-    fn extend(&mut self, entry: Entry) {
-        self.last_seq = entry.seq;
-        self.last_hash = entry.hash;
-        push_span(&mut self.spans, Span::of(entry));
+        let mut reader = Reader::segment(&Format::default(), stream, first_seq, ObjectId::new(object));
+        reader.push(bytes);
+        reader.finish().into_segment()
     }
 
     /// How many entries the run holds.
     pub fn entries(&self) -> u64 {
-        self.last_seq - self.first_seq + 1
+        (self.last_seq - self.first_seq).saturating_add(1)
     }
 
-    /// Joins `next` to the end of this run.
-    ///
-    /// # Errors
-    /// A gap, an overlap or a broken link between the two, named by the sequence at which it shows.
-    pub fn join(&mut self, next: Run) -> Result<(), Finding> {
-        let expected = self.last_seq.saturating_add(1);
-        let found =
-            |what: String, seq| Finding::broken(&self.stream, Some(seq), what).in_object(&next.object, 0);
-        if next.first_seq > expected {
-            let last = next.first_seq - 1;
-            return Err(found(format!("entries {expected} to {last} are missing"), expected));
-        }
-        if next.first_seq < expected {
-            return Err(found(
-                format!("the object begins inside another, which reaches {}", self.last_seq),
-                next.first_seq,
-            ));
-        }
-        if next.first_prev != self.last_hash {
-            return Err(found(
-                format!(
-                    "`prev` is {}, but entry {} hashes to {}",
-                    next.first_prev, self.last_seq, self.last_hash
-                ),
-                next.first_seq,
-            ));
-        }
+    /// Whether `next` follows in sequence and, where the ledger writes one, in hash.
+    pub(crate) fn is_followed_by(&self, next: &Run) -> bool {
+        self.last_seq.checked_add(1) == Some(next.first_seq) && links(next.first_prev, self.last_hash)
+    }
+
+    /// Joins `next`, which follows, to the end of this run.
+    pub(crate) fn append(&mut self, next: Run) {
+        debug_assert!(self.is_followed_by(&next));
         self.last_seq = next.last_seq;
         self.last_hash = next.last_hash;
         for span in next.spans {
             push_span(&mut self.spans, span);
         }
-        Ok(())
     }
 }
 
+/// Whether an entry that names `prev` may follow the line of `hash`. A ledger without links names nothing.
+pub(crate) fn links(prev: Option<Hash>, hash: Hash) -> bool {
+    prev.is_none_or(|prev| prev == hash)
+}
+
+/// What is said where [`links`] is false.
+pub(crate) fn broken_link(prev: Option<Hash>, seq_before: u64, hash: Hash) -> String {
+    let prev = prev.map_or_else(|| "absent".to_owned(), |prev| prev.to_string());
+    format!("`prev` is {prev}, but entry {seq_before} hashes to {hash}")
+}
+
 impl Span {
-    fn of(entry: Entry) -> Span {
-        match entry.control {
-            Some(control) => Span::Control { seq: entry.seq, control },
-            None => Span::Written { first_seq: entry.seq, epoch: entry.epoch },
+    /// The sequence of the first entry of the stretch.
+    pub fn first_seq(&self) -> u64 {
+        match self {
+            Span::Written { first_seq, .. } => *first_seq,
+            Span::Control { seq, .. } => *seq,
+        }
+    }
+
+    /// Where the first entry of the stretch is.
+    pub fn at(&self) -> &Place {
+        match self {
+            Span::Written { at, .. } | Span::Control { at, .. } => at,
         }
     }
 }
 
-fn push_span(spans: &mut Vec<Span>, span: Span) {
-    match (spans.last(), &span) {
-        (Some(Span::Written { epoch: before, .. }), Span::Written { epoch, .. }) if before == epoch => {}
-        _ => spans.push(span),
+/// Appends a stretch. Kept are control entries and, between two of them, the first stretch and the first change: enough to
+/// tell whether all were entitled, in memory that does not grow with the entries. What is kept of a joined run does not
+/// depend on where it was joined.
+pub(crate) fn push_span(spans: &mut Vec<Span>, span: Span) {
+    if let Span::Written { epoch, .. } = &span {
+        match spans.as_slice() {
+            [.., Span::Written { .. }, Span::Written { .. }] => return,
+            [.., Span::Written { epoch: before, .. }] if before == epoch => return,
+            _ => {}
+        }
     }
+    spans.push(span);
 }
 
 /// Applies one span to the pen that stood before it.
@@ -160,24 +172,22 @@ pub(crate) fn apply_span(pen: &mut Pen, stream: &str, span: &Span) -> Result<(),
             pen.apply(control);
             Ok(())
         }
-        Span::Written { first_seq, epoch } => {
-            let entitled = match pen.state() {
-                PenState::Unopened => epoch.is_none(),
-                PenState::Open { epoch: open, .. } => *epoch == Some(*open),
-                PenState::Sealed { .. } => false,
-            };
-            if entitled {
-                return Ok(());
-            }
-            let wrote = epoch.map_or("without an epoch".to_owned(), |epoch| format!("under epoch {epoch}"));
-            let stood = match pen.state() {
-                PenState::Unopened => "before any open".to_owned(),
-                PenState::Open { epoch, holder } => format!("while epoch {epoch} was open for the {holder}"),
-                PenState::Sealed { epoch, .. } => format!("after the seal of epoch {epoch}"),
-            };
-            Err(Finding::broken(stream, Some(*first_seq), format!("written {wrote} {stood}")))
-        }
+        Span::Written { first_seq, epoch, at } => entitled(pen, *epoch)
+            .map_err(|what| Finding::broken(stream, Some(*first_seq), what).at(&at.object, at.offset)),
     }
+}
+
+/// Whether an entry of `epoch` may stand where `pen` does; the reason if not.
+fn entitled(pen: &Pen, epoch: Option<u64>) -> Result<(), String> {
+    let stood = match pen.state() {
+        PenState::Unopened if epoch.is_none() => return Ok(()),
+        PenState::Open { epoch: open, .. } if epoch == Some(*open) => return Ok(()),
+        PenState::Unopened => "before any open".to_owned(),
+        PenState::Open { epoch, holder } => format!("while epoch {epoch} was open for the {holder}"),
+        PenState::Sealed { epoch, .. } => format!("after the seal of epoch {epoch}"),
+    };
+    let wrote = epoch.map_or("without an epoch".to_owned(), |epoch| format!("under epoch {epoch}"));
+    Err(format!("written {wrote} {stood}"))
 }
 
 /// What is known of one stream, from its first entry through its last.
@@ -213,22 +223,18 @@ impl Tail {
         Tail { stream: stream.into(), next_seq: 1, head: Hash::GENESIS, pen: Pen::default() }
     }
 
-    /// The end of a verified run that begins the stream.
-    pub(crate) fn after(run: &Run, pen: Pen) -> Tail {
-        Tail { stream: run.stream.clone(), next_seq: run.last_seq + 1, head: run.last_hash, pen }
-    }
-
     /// The end of a stream that was proven before: what is appended is verified from here on.
     pub fn resume(proof: &StreamProof) -> Tail {
         Tail {
             stream: proof.stream.clone(),
-            next_seq: proof.through + 1,
+            next_seq: proof.through.saturating_add(1),
             head: proof.head,
             pen: proof.pen.clone(),
         }
     }
 
-    /// Verifies the segment at slot `first_seq` as the next one and moves past it. Nothing moves on an error.
+    /// Verifies the segment at slot `first_seq` as the next one and moves past it. Nothing moves on an error. `bytes` are
+    /// the decoded bytes of the object (see [`crate::decode::decoded`]).
     ///
     /// Returns each entry with the range of its line in `bytes`, so that an application can replay its own fields.
     ///
@@ -240,37 +246,54 @@ impl Tail {
         bytes: &[u8],
     ) -> Result<Vec<(Entry, Range<usize>)>, Finding> {
         let object = slot::key("", &self.stream, first_seq);
+        let broken = |seq: u64, what: String, offset: usize| {
+            Finding::broken(&self.stream, Some(seq), what).in_object(&object, offset as u64)
+        };
         if first_seq != self.next_seq {
             let what = format!("the segment begins at {first_seq}, but {} comes next", self.next_seq);
-            return Err(Finding::broken(&self.stream, Some(self.next_seq), what).in_object(&object, 0));
+            return Err(broken(self.next_seq, what, 0));
         }
-        let mut entries = Vec::new();
-        for_each_entry(&self.stream, first_seq, &object, bytes, |entry, line| {
+        if bytes.is_empty() {
+            return Err(broken(first_seq, EMPTY.into(), 0));
+        }
+        let (mut next_seq, mut head, mut pen) = (self.next_seq, self.head, self.pen.clone());
+        let (mut entries, mut offset) = (Vec::new(), 0);
+        while offset < bytes.len() {
+            let broken = |what: String| broken(next_seq, what, offset);
+            let length = memchr::memchr(b'\n', &bytes[offset..]).ok_or_else(|| broken(CUT_OFF.into()))?;
+            if length > ENTRY_BYTES_MAX {
+                return Err(broken(too_long(length as u64, ENTRY_BYTES_MAX)));
+            }
+            let line = offset..offset + length;
+            let entry = entry::parse(&bytes[line.clone()]).map_err(|fault| broken(fault.to_string()))?;
+            if entry.stream != self.stream {
+                return Err(broken(foreign_stream(&entry.stream, &self.stream)));
+            }
+            if entry.seq != next_seq {
+                return Err(broken(out_of_turn(entry.seq, next_seq)));
+            }
+            if !links(entry.prev, head) {
+                return Err(broken(broken_link(entry.prev, next_seq.saturating_sub(1), head)));
+            }
+            match &entry.control {
+                Some(control) => {
+                    pen.apply(control);
+                }
+                None => entitled(&pen, entry.epoch).map_err(broken)?,
+            }
+            head = entry.hash;
+            // A parsed sequence is below the largest number.
+            next_seq = entry.seq + 1;
+            offset = line.end + 1;
             entries.push((entry, line));
-        })?;
-        let Some((first, _)) = entries.first() else {
-            return Err(
-                Finding::broken(&self.stream, Some(first_seq), "the object is empty").in_object(&object, 0)
-            );
-        };
-        if first.prev != self.head {
-            let what =
-                format!("`prev` is {}, but entry {} hashes to {}", first.prev, first_seq - 1, self.head);
-            return Err(Finding::broken(&self.stream, Some(first_seq), what).in_object(&object, 0));
         }
-        let mut pen = self.pen.clone();
-        for (entry, _) in &entries {
-            apply_span(&mut pen, &self.stream, &Span::of(entry.clone()))
-                .map_err(|finding| finding.in_object(&object, 0))?;
-        }
-        let (last, _) = &entries[entries.len() - 1];
-        (self.next_seq, self.head, self.pen) = (last.seq + 1, last.hash, pen);
+        (self.next_seq, self.head, self.pen) = (next_seq, head, pen);
         Ok(entries)
     }
 
     /// Moves past entries that this process made itself and that the store has taken.
     pub(crate) fn advance(&mut self, last_seq: u64, last_hash: Hash) {
-        (self.next_seq, self.head) = (last_seq + 1, last_hash);
+        (self.next_seq, self.head) = (last_seq.saturating_add(1), last_hash);
     }
 
     /// The stream.
@@ -304,43 +327,20 @@ impl Tail {
     }
 }
 
-fn for_each_entry(
-    stream: &str,
-    first_seq: u64,
-    object: &str,
-    bytes: &[u8],
-    mut take: impl FnMut(Entry, Range<usize>),
-) -> Result<(), Finding> {
-    let mut offset = 0;
-    let mut seq = first_seq;
-    let mut before: Option<Hash> = None;
-    while offset < bytes.len() {
-        let broken = |what: String| Finding::broken(stream, Some(seq), what).in_object(object, offset);
-        let Some(length) = bytes[offset..].iter().position(|byte| *byte == b'\n') else {
-            return Err(broken("the last line has no newline: it is cut off".into()));
-        };
-        if length > ENTRY_BYTES_MAX {
-            return Err(broken(format!("a line of {length} bytes; the limit is {ENTRY_BYTES_MAX}")));
-        }
-        let line = offset..offset + length;
-        let entry = entry::parse(&bytes[line.clone()]).map_err(|fault| broken(fault.to_string()))?;
-        if entry.stream != stream {
-            return Err(broken(format!("an entry of stream `{}` in an object of `{stream}`", entry.stream)));
-        }
-        if entry.seq != seq {
-            return Err(broken(format!("entry {} stands where {seq} comes next", entry.seq)));
-        }
-        if let Some(hash) = before
-            && entry.prev != hash
-        {
-            return Err(broken(format!("`prev` is {}, but entry {} hashes to {hash}", entry.prev, seq - 1)));
-        }
-        before = Some(entry.hash);
-        seq = seq
-            .checked_add(1)
-            .ok_or_else(|| broken("the sequence ends at the largest 64-bit number".into()))?;
-        offset = line.end + 1;
-        take(entry, line);
-    }
-    Ok(())
+/// What is said of an object without a byte.
+pub(crate) const EMPTY: &str = "the object is empty";
+
+/// What is said of bytes behind the last newline.
+pub(crate) const CUT_OFF: &str = "the last line has no newline: it is cut off";
+
+pub(crate) fn too_long(length: u64, entry_bytes_max: usize) -> String {
+    format!("a line of {length} bytes; the limit is {entry_bytes_max}")
+}
+
+pub(crate) fn foreign_stream(found: &str, due: &str) -> String {
+    format!("an entry of stream `{found}` in an object of `{due}`")
+}
+
+pub(crate) fn out_of_turn(found: u64, due: u64) -> String {
+    format!("entry {found} stands where {due} comes next")
 }

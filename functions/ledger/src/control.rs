@@ -32,11 +32,9 @@ impl fmt::Display for Holder {
 #[serde(rename_all = "lowercase")]
 pub enum Control {
     /// Closes the stream: nobody may write until a counting `open`.
-    #[serde(rename_all = "snake_case")]
-    Seal(Seal),
+    Seal(#[serde(deserialize_with = "strict::object")] Seal),
     /// Gives the pen to a side.
-    #[serde(rename_all = "snake_case")]
-    Open(Open),
+    Open(#[serde(deserialize_with = "strict::object")] Open),
 }
 
 /// The body of a seal.
@@ -56,9 +54,47 @@ pub struct Open {
     /// The epoch under which the holder writes; greater than zero.
     pub epoch: u64,
     /// The side that may write from here on.
+    #[serde(deserialize_with = "strict::holder")]
     pub holder: Holder,
     /// The run that opened.
     pub run: String,
+}
+
+/// Derived readers take a sequence for a structure, and a map for a name. The format does not, and a reader in another
+/// language would not: two readers must not differ on who has the pen.
+mod strict {
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+    use serde::de::{IntoDeserializer, MapAccess, Visitor};
+    use serde::{Deserialize, Deserializer};
+
+    use super::Holder;
+
+    pub(super) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(de: D) -> Result<T, D::Error> {
+        struct Object<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        de.deserialize_map(Object(PhantomData))
+    }
+
+    pub(super) fn holder<'de, D: Deserializer<'de>>(de: D) -> Result<Holder, D::Error> {
+        let name = String::deserialize(de)?;
+        let name: StrDeserializer<'_, D::Error> = name.as_str().into_deserializer();
+        Holder::deserialize(name)
+    }
 }
 
 impl Control {

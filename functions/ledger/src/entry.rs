@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
 
+use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 
+use crate::format::Names;
 use crate::{Control, Hash};
 
 /// The fields that the format reserves; the application may use any other.
@@ -18,8 +20,8 @@ pub struct Entry {
     pub stream: String,
     /// Its place in the stream.
     pub seq: u64,
-    /// The hash of the line before it; [`Hash::GENESIS`] for the first.
-    pub prev: Hash,
+    /// The hash of the line before it; [`Hash::GENESIS`] for the first. `None` in a ledger that writes none.
+    pub prev: Option<Hash>,
     /// The writer's epoch. Control entries carry theirs inside `control`.
     pub epoch: Option<u64>,
     /// Set where the entry is a control entry.
@@ -33,28 +35,61 @@ pub struct Entry {
 #[error("{0}")]
 pub struct Fault(String);
 
-/// Reads one line, given without its newline.
+impl Fault {
+    pub(crate) fn new(what: impl Into<String>) -> Fault {
+        Fault(what.into())
+    }
+}
+
+/// What Windows programs put in front of a text. It is no part of JSON, and readers disagree on it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads one line of the house's format, given without its newline.
 ///
 /// # Errors
-/// Invalid UTF-8 or JSON, anything but an object, a duplicate key at any depth (spelled with escapes or not), a
-/// missing or ill-typed `stream`, `seq` or `prev`, an unknown kind of control entry, or one that also names an
-/// `epoch` of its own.
+/// As [`parse_named`].
 pub fn parse(line: &[u8]) -> Result<Entry, Fault> {
+    static NAMES: LazyLock<Names> = LazyLock::new(Names::default);
+    parse_named(&NAMES, line)
+}
+
+/// Reads one line whose fields are called as `names` has it, given without its newline.
+///
+/// # Errors
+/// Invalid UTF-8 or JSON, a byte-order mark, anything but an object, a duplicate key at any depth (spelled with escapes or
+/// not), a missing or ill-typed stream, sequence or hash of the line before, a sequence of 2^64 - 1 (none could follow), an
+/// unknown kind of control entry, or one that also names an epoch beside it.
+pub fn parse_named(names: &Names, line: &[u8]) -> Result<Entry, Fault> {
+    parse_hashed(names, line, Hash::of(line))
+}
+
+/// As [`parse_named`], where the hash of `line` is known.
+pub(crate) fn parse_hashed(names: &Names, line: &[u8], hash: Hash) -> Result<Entry, Fault> {
     let fault = |err: &dyn fmt::Display| Fault(err.to_string());
+    if line.starts_with(BYTE_ORDER_MARK) {
+        return Err(Fault("a byte-order mark stands before the entry".into()));
+    }
     let mut json = serde_json::Deserializer::from_slice(line);
-    let fields = Fields::deserialize(&mut json).map_err(|err| fault(&err))?;
+    let fields = Fields::read(names, &mut json).map_err(|err| fault(&err))?;
     json.end().map_err(|err| fault(&err))?;
     let missing = |field: &str| Fault(format!("field `{field}` is missing"));
     if fields.control.is_some() && fields.epoch.is_some() {
         return Err(Fault("a control entry names its epoch inside `control`, not beside it".into()));
     }
+    let seq = fields.seq.ok_or_else(|| missing(&names.seq))?;
+    if seq == u64::MAX {
+        return Err(Fault("the sequence is the largest 64-bit number: no entry could follow".into()));
+    }
     Ok(Entry {
-        stream: fields.stream.ok_or_else(|| missing("stream"))?,
-        seq: fields.seq.ok_or_else(|| missing("seq"))?,
-        prev: fields.prev.ok_or_else(|| missing("prev"))?,
+        stream: fields.stream.ok_or_else(|| missing(&names.stream))?,
+        seq,
+        prev: match &names.prev {
+            Some(name) => Some(fields.prev.ok_or_else(|| missing(name))?),
+            None => None,
+        },
         epoch: fields.epoch,
         control: fields.control,
-        hash: Hash::of(line),
+        hash,
     })
 }
 
@@ -67,34 +102,38 @@ struct Fields {
     control: Option<Control>,
 }
 
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields;
+impl Fields {
+    fn read<'de, D: Deserializer<'de>>(names: &Names, deserializer: D) -> Result<Fields, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor(names))
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
+struct FieldsVisitor<'a>(&'a Names);
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Fields::default();
-                let mut seen = HashSet::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "stream" => fields.stream = Some(map.next_value()?),
-                        "seq" => fields.seq = Some(map.next_value()?),
-                        "prev" => fields.prev = Some(map.next_value()?),
-                        "epoch" => fields.epoch = Some(map.next_value()?),
-                        "control" => fields.control = Some(map.next_value()?),
-                        _ => map.next_value_seed(NoDuplicates)?,
-                    }
-                    refuse_second(&mut seen, key)?;
-                }
-                Ok(fields)
+impl<'de> Visitor<'de> for FieldsVisitor<'_> {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let FieldsVisitor(names) = self;
+        let is = |name: &Option<String>, key: &str| name.as_deref() == Some(key);
+        let mut fields = Fields::default();
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                key if key == names.stream => fields.stream = Some(map.next_value()?),
+                key if key == names.seq => fields.seq = Some(map.next_value()?),
+                key if is(&names.prev, key) => fields.prev = Some(map.next_value()?),
+                key if is(&names.epoch, key) => fields.epoch = Some(map.next_value()?),
+                key if is(&names.control, key) => fields.control = Some(map.next_value()?),
+                _ => map.next_value_seed(NoDuplicates)?,
             }
+            refuse_second(&mut seen, key)?;
         }
-        deserializer.deserialize_map(FieldsVisitor)
+        Ok(fields)
     }
 }
 
@@ -188,6 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn fields_may_have_other_names_and_then_the_usual_ones_are_the_applications() {
+        let names = Names {
+            stream: "book".into(),
+            seq: "n".into(),
+            prev: None,
+            epoch: Some("term".into()),
+            control: None,
+        };
+        let text = r#"{"n":3,"seq":"x","control":[],"prev":0,"term":9,"book":"b","stream":null}"#;
+        let entry = parse_named(&names, text.as_bytes()).unwrap();
+        assert_eq!((entry.stream.as_str(), entry.seq, entry.epoch), ("b", 3, Some(9)));
+        assert_eq!((entry.prev, entry.control), (None, None));
+        let fault = parse_named(&names, br#"{"n":3}"#).unwrap_err().to_string();
+        assert!(fault.contains("`book` is missing"), "{fault}");
+    }
+
+    #[test]
     fn refuses_what_two_readers_could_read_differently() {
         for (rest, says) in [
             (r#","seq":8"#, "`seq` occurs twice"),
@@ -197,6 +253,13 @@ mod tests {
             (r#","epoch":-1"#, "invalid value"),
             (r#","epoch":1,"control":{"seal":{"epoch":2,"run":"r"}}"#, "inside `control`"),
             (r#","control":{"melt":{}}"#, "unknown variant"),
+            (r#","control":{"seal":[2,"r"]}"#, "expected an object"),
+            (r#","control":{"open":[2,"primary","r"]}"#, "expected an object"),
+            (r#","control":{"open":{"epoch":2,"holder":{"primary":null},"run":"r"}}"#, "expected a string"),
+            (r#","control":{"open":{"epoch":2,"holder":"nobody","run":"r"}}"#, "unknown variant"),
+            (r#","control":{"seal":{"epoch":2,"run":"r","run":"s"}}"#, "duplicate field"),
+            (r#","control":["seal",{"epoch":2,"run":"r"}]"#, "expected value"),
+            (r#","control":null"#, "expected value"),
             (r#","control":{"seal":{"epoch":2,"run":"r","x":1}}"#, "unknown field"),
         ] {
             let fault = parse(line(rest).as_bytes()).unwrap_err().to_string();
@@ -207,6 +270,11 @@ mod tests {
             (line("").replace("7", "18446744073709551616"), "invalid type"),
             (line("").replace('7', "7.0"), "invalid type"),
             (line("").replace(ZEROS, "00"), "64 lower-case"),
+            (line("").replace("7", "18446744073709551615"), "no entry could follow"),
+            (line("").replace("7", "-7"), "invalid value"),
+            (line("").replace("7", "\"7\""), "invalid type"),
+            (format!("\u{feff}{}", line("")), "byte-order mark"),
+            (String::new(), "EOF"),
             (line("") + "{}", "trailing"),
             ("[]".into(), "an object"),
         ] {

@@ -6,18 +6,29 @@
 //! objects that hold them, and [`writer`] is the protocol that an application follows so that a seal fences it.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod control;
+pub mod copies;
+pub mod decode;
 pub mod entry;
+pub mod fast;
 mod finding;
+pub mod format;
 mod hash;
 pub mod lease;
+mod lines;
+pub mod object;
 pub mod proof;
+#[cfg(test)]
+mod sample;
 pub mod slot;
 pub mod writer;
 
-pub use chain::{Run, StreamProof, Tail};
+pub use chain::{Place, Run, StreamProof, Tail};
 pub use control::{Control, Holder, Pen, PenState};
 pub use entry::{Entry, Fault};
-pub use finding::{Finding, Verdict};
+pub use finding::{Finding, ObjectId, Verdict};
+pub use format::{Format, Names};
 pub use hash::Hash;
-pub use proof::{Fold, Proof};
+pub use object::{Layout, Reader};
+pub use proof::{Counts, End, Expect, Fold, Proof};

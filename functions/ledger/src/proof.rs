@@ -1,106 +1,90 @@
-//! The proof of a whole ledger: runs of any order and origin are folded, then judged once.
+//! The proof of a whole ledger: what its objects gave is folded, in any order and over any split, then judged once.
+//!
+//! Why neither order nor split matters. A [`Fold`] is a set: of runs, of findings, and of three counts that are added up. A
+//! union commutes and associates, and so does what bounds it: of the findings the first [`FINDINGS_MAX`] in one total order
+//! are kept, which of a union are the first of the firsts. Only runs of segments are changed on the way: two that follow in
+//! sequence and hash become one, so that memory does not grow with the ledger. Where no sequence is held twice there is only
+//! one way to do that. Where one is, it depends on the order which of two takers is joined; so nothing that
+//! [`Fold::finish`] says may depend on it, and nothing does: it speaks of how often each sequence is held, which joining does
+//! not change; of links between two sequences that are both held once, where there was no choice; and of who was entitled to
+//! write, up to the first thing that is wrong. Runs of deliveries are never joined, and are judged in a total order.
+
+mod fold;
+mod judge;
+mod overlap;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Hash;
-use crate::chain::{Run, StreamProof, Tail, apply_span};
-use crate::control::Pen;
+use crate::chain::StreamProof;
 use crate::finding::{Finding, Verdict};
+
+pub(crate) use fold::Findings;
+pub use fold::{FINDINGS_MAX, Fold};
 
 /// The judgement of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The worst of the findings; `Proven` where there are none.
     pub verdict: Verdict,
-    /// The streams that are whole, by name.
+    /// The streams that are whole as far as they reach, by name.
     pub streams: Vec<StreamProof>,
-    /// What stands against the proof, the worst first.
+    /// What stands against the proof, the worst first, and at most [`FINDINGS_MAX`] of it.
     pub findings: Vec<Finding>,
+    /// How many findings there are in all.
+    pub findings_count: u64,
+    /// Whether every entry names the hash of the one before. Where not, only the sequences were proven: that no entry is
+    /// missing, and nothing about what is in them.
+    pub linked: bool,
+    /// What was read.
+    pub counts: Counts,
 }
 
-/// Collects runs and findings. Adding and merging commute, so any split of the objects gives the same proof.
-#[derive(Clone, Debug, Default)]
-pub struct Fold {
-    runs: BTreeMap<(String, u64), Vec<Run>>,
-    findings: Vec<Finding>,
+/// What was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Objects.
+    pub objects: u64,
+    /// Bytes of the lines that are entries, decoded, newlines included.
+    pub bytes: u64,
+    /// Lines that are entries.
+    pub entries: u64,
+    /// How many of them repeat the sequence of another, or of a proven prefix.
+    pub repeated: u64,
 }
 
-impl Fold {
-    /// Adds what one segment gave.
-    pub fn add(&mut self, result: Result<Run, Finding>) {
-        match result {
-            Ok(run) => self.runs.entry((run.stream.clone(), run.first_seq)).or_default().push(run),
-            Err(finding) => self.findings.push(finding),
-        }
-    }
+/// What a ledger is held against.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// Streams that must be there. Any other that is found is judged as well.
+    pub streams: Vec<String>,
+    /// Prefixes that were proven before, e.g. by a checkpoint: what was read joins to their ends.
+    pub from: Vec<StreamProof>,
+    /// The last sequence that was acknowledged, by stream: an end before it is a loss.
+    pub watermarks: BTreeMap<String, u64>,
+    /// Whether the ledger may go on.
+    pub end: End,
+}
 
-    /// Adds all that `other` holds.
-    pub fn merge(&mut self, other: Fold) {
-        for (slot, runs) in other.runs {
-            self.runs.entry(slot).or_default().extend(runs);
-        }
-        self.findings.extend(other.findings);
-    }
-
-    /// Judges what was collected. Each of `streams` must be there, and any other that was found is judged as well.
-    ///
-    /// A stream that holds a finding has no tail and no [`StreamProof`]: nothing is built on it.
-    pub fn finish(self, streams: &[String]) -> (Proof, Vec<Tail>) {
-        let Fold { runs, mut findings } = self;
-        let mut by_stream: BTreeMap<String, Vec<Run>> =
-            streams.iter().map(|stream| (stream.clone(), Vec::new())).collect();
-        for ((stream, _), slot) in runs {
-            by_stream.entry(stream).or_default().extend(slot);
-        }
-        let (mut proven, mut tails) = (Vec::new(), Vec::new());
-        for (stream, runs) in by_stream {
-            let at_fault = findings.iter().any(|finding| finding.stream == stream);
-            match judge(&stream, runs) {
-                Ok((proof, tail)) if !at_fault => {
-                    proven.push(proof);
-                    tails.push(tail);
-                }
-                Ok(_) => {}
-                // A hole where an object was unreadable, or where one is broken, is told by that object's own finding.
-                Err(_) if at_fault => {}
-                Err(finding) => findings.push(finding),
-            }
-        }
-        findings.sort_by(|a, b| {
-            b.verdict
-                .cmp(&a.verdict)
-                .then_with(|| (&a.stream, a.seq, &a.what).cmp(&(&b.stream, b.seq, &b.what)))
-        });
-        let verdict = findings.first().map_or(Verdict::Proven, |finding| finding.verdict);
-        (Proof { verdict, streams: proven, findings }, tails)
+impl Expect {
+    /// `streams` of a log in use, from their beginning.
+    pub fn streams(streams: &[String]) -> Expect {
+        Expect { streams: streams.to_vec(), ..Expect::default() }
     }
 }
 
-fn judge(stream: &str, runs: Vec<Run>) -> Result<(StreamProof, Tail), Finding> {
-    let mut runs = runs.into_iter();
-    let Some(mut whole) = runs.next() else {
-        return Err(Finding::unproven(stream, None, "no entries at all: was the stream ever opened?"));
-    };
-    if whole.first_prev != Hash::GENESIS {
-        let what = format!("the history begins at {} with a `prev` that is not 64 zeros", whole.first_seq);
-        return Err(Finding::broken(stream, Some(whole.first_seq), what).in_object(&whole.object, 0));
-    }
-    for run in runs {
-        whole.join(run)?;
-    }
-    let mut pen = Pen::default();
-    for span in &whole.spans {
-        apply_span(&mut pen, stream, span)?;
-    }
-    let proof = StreamProof {
-        stream: stream.to_owned(),
-        first_seq: whole.first_seq,
-        through: whole.last_seq,
-        head: whole.last_hash,
-        entries: whole.entries(),
-        pen: pen.clone(),
-    };
-    Ok((proof, Tail::after(&whole, pen)))
+/// Whether a ledger may go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// It is in use: its end is where it is.
+    #[default]
+    Open,
+    /// It is taken for whole: each stream must be sealed, or have a watermark. Of any other nobody can tell whether its end was
+    /// cut off, and it is unproven.
+    Closed,
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! meet at the same key, and the store's conditional put lets one of them win.
 
 /// What ends the name of a segment.
-const SUFFIX: &str = ".ndjson";
+pub const SUFFIX: &str = ".ndjson";
 
 /// The key of the segment of `stream` whose first entry is `first_seq`, e.g. `log/ME1/00000000000000000001.ndjson`.
 /// Twenty digits hold any `u64`, so keys sort as the numbers do.
@@ -25,6 +25,15 @@ pub fn parse<'a>(prefix: &str, key: &'a str) -> Option<(&'a str, u64)> {
         return None;
     }
     Some((stream, digits.parse().ok()?))
+}
+
+/// The key of another slot of the same stream; `None` where `key` is no slot's.
+pub(crate) fn sibling(key: &str, first_seq: u64) -> Option<String> {
+    let (folder, name) = key.rsplit_once('/')?;
+    let digits = name.get(..20)?;
+    let rest = name.get(20..)?;
+    let is_slot = digits.bytes().all(|byte| byte.is_ascii_digit()) && rest == SUFFIX;
+    is_slot.then(|| format!("{folder}/{first_seq:020}{SUFFIX}"))
 }
 
 /// The prefix of all fence objects in the log's bucket.

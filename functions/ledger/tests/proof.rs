@@ -2,7 +2,9 @@
 
 use lifeboat_ledger::control::{Open, Seal};
 use lifeboat_ledger::writer::{NoPen, Segment, Taken, WriteError, Writer};
-use lifeboat_ledger::{Control, Finding, Fold, Hash, Holder, PenState, Proof, Run, Tail, Verdict, slot};
+use lifeboat_ledger::{
+    Control, Expect, Finding, Fold, Hash, Holder, PenState, Proof, Run, Tail, Verdict, slot,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -54,7 +56,7 @@ impl Log {
         }
         let mut whole = Fold::default();
         parts.into_iter().for_each(|part| whole.merge(part));
-        whole.finish(&[stream.to_owned()]).0
+        whole.finish(&Expect::streams(&[stream.to_owned()])).0
     }
 }
 
@@ -193,7 +195,7 @@ fn a_gap_is_named_by_stream_and_sequence() {
 
 #[test]
 fn a_stream_without_entries_is_unproven() {
-    let (proof, _) = Fold::default().finish(&["ME9".into()]);
+    let (proof, _) = Fold::default().finish(&Expect::streams(&["ME9".into()]));
     assert_eq!((proof.verdict, worst(&proof).stream.as_str()), (Verdict::Unproven, "ME9"));
 }
 
@@ -211,7 +213,7 @@ fn segments_that_lie_are_broken() {
         (text.replace("ME1", "ME2").into_bytes(), 2, "of stream `ME2` in an object of `ME1`"),
         (text.replacen("\"order\":1", "\"order\":9", 1).into_bytes(), 2, "`prev` is"),
         (text.replacen('\n', "\n\n", 1).into_bytes(), 2, "EOF"),
-        (format!("\u{feff}{text}").into_bytes(), 2, "expected value"),
+        (format!("\u{feff}{text}").into_bytes(), 2, "byte-order mark"),
         (format!("{{\"x\":\"{}\"}}\n", "y".repeat(70_000)).into_bytes(), 2, "the limit is 65536"),
     ] {
         let finding = read(&bytes, first).unwrap_err();

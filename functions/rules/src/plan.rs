@@ -152,6 +152,28 @@ pub struct Ledger {
     pub prefix: String,
     /// The streams, each with one writer.
     pub streams: Vec<String>,
+    /// The second copy of the same entries. Without this section nothing is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
+}
+
+/// The witness: what Amazon Data Firehose has delivered into the log's bucket, sent by the application after the put.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// What comes before Firehose's own `YYYY/MM/DD/HH/`, with its closing slash: `witness/`.
+    pub prefix: String,
+    /// Whether a proof needs it: with `true` a delivered object that cannot be read makes the ledger `Unproven`, with
+    /// `false` it is only said.
+    pub required: bool,
+    /// How many of the newest delivered objects one comparison reads; default 1,000.
+    #[serde(default = "witness_objects_max")]
+    pub objects_max: u32,
+}
+
+/// The default of [`Witness::objects_max`].
+fn witness_objects_max() -> u32 {
+    1_000
 }
 
 /// The records that a flip moves.
@@ -233,13 +255,14 @@ pub struct Limits {
     pub stack_wait_seconds_max: u32,
     /// Slots that one seal may lose to a fast writer before it gives up; default 50.
     pub seal_tries_max: u32,
-    /// Log objects of one stream that a verification reads; default 1,000,000.
-    pub segments_max: u32,
+    /// Entries of one stream that one call of a verification reads; default 200,000. A longer history is read in as
+    /// many calls at once as it takes.
+    pub shard_entries: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { stack_wait_seconds_max: 1_200, seal_tries_max: 50, segments_max: 1_000_000 }
+        Self { stack_wait_seconds_max: 1_200, seal_tries_max: 50, shard_entries: 200_000 }
     }
 }
 

@@ -6,6 +6,7 @@ mod claim;
 mod clock;
 mod error;
 mod log;
+mod numbered;
 mod serve;
 mod store;
 
@@ -14,5 +15,6 @@ pub use claim::claimed_epochs;
 pub use clock::now;
 pub use error::aws_error;
 pub use log::{Head, Log};
+pub use numbered::Found;
 pub use serve::{Context, function_error, parse, serve};
-pub use store::{Listed, Put, Store};
+pub use store::{Listed, Page, Put, Store, Streamed};

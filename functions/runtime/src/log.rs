@@ -1,17 +1,23 @@
 //! The segments copy of a ledger in the store.
 
-use jiff::Timestamp;
-use lifeboat_ledger::slot;
-use lifeboat_rules::plan::Ledger;
-use lifeboat_rules::{ErrorName, StepError};
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
+use jiff::Timestamp;
+use lifeboat_ledger::decode::decoded;
+use lifeboat_ledger::{checkpoint, slot};
+use lifeboat_rules::StepError;
+use lifeboat_rules::plan::Ledger;
+
+use crate::numbered::{Found, Numbered};
 use crate::store::{Listed, Page, Store};
 
 /// How many streams a log may have; a bound against a listing that never ends.
 const STREAMS_MAX: usize = 10_000;
 
-/// How many reads the search for a stream's end may take: doubling and halving over 64 bits, twice over.
-const SEARCH_MAX: u32 = 256;
+/// The largest segment that is decoded as a whole, in bytes: one commit of a writer is far smaller, and a compressed one of
+/// this size would still fit into the smallest function that reads segments so.
+const SEGMENT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// The log of one plan.
 #[derive(Clone, Copy, Debug)]
@@ -76,46 +82,77 @@ impl<'a> Log<'a> {
         self.store.list(&self.ledger.bucket, &prefix, segments_max).await
     }
 
-    /// The newest object of `stream`, without listing the stream: slots sort as numbers, so the end is found by
-    /// doubling and then halving the step. A page holds 1,000 objects, and most searches end with the first page that
-    /// has nothing behind it.
+    /// The newest object of `stream`, found without listing the stream.
     ///
     /// # Errors
     /// As [`crate::aws_error`].
     pub async fn head(&self, stream: &str) -> Result<Option<Head>, StepError> {
-        let mut newest: Option<Head> = None;
-        let (mut step, mut beyond) = (1u64, None::<u64>);
-        // Something lies behind `newest` (its page said so) and nothing behind `beyond`, so each read narrows the search.
-        for _ in 0..SEARCH_MAX {
-            let from = newest.as_ref().map_or(0, |head| head.slot);
-            let after = match beyond {
-                None if newest.is_none() => 0,
-                None => from.saturating_add(step),
-                Some(beyond) => from + (beyond - from) / 2,
-            };
-            let page = self.page_after(stream, after).await?;
-            match self.last_of(stream, &page) {
-                Some(head) if !page.more => return Ok(Some(head)),
-                Some(head) => {
-                    newest = Some(head);
-                    step = step.saturating_mul(4);
-                }
-                None if newest.is_none() => return Ok(None),
-                None => beyond = Some(after),
-            }
-        }
-        Err(StepError::new(
-            ErrorName::Transient,
-            format!("stream {stream}: its end was not found in {SEARCH_MAX} reads"),
-        ))
+        self.greatest(stream, 0..=u64::MAX).await
     }
 
-    /// The bytes of one segment, `None` where there is none.
+    /// As [`Log::head`], but searched for from `slot` on: one page where `slot` is among the last thousand. `None` where there
+    /// is nothing at `slot` or behind it.
+    ///
+    /// # Errors
+    /// As [`crate::aws_error`].
+    pub async fn head_from(&self, stream: &str, slot: u64) -> Result<Option<Head>, StepError> {
+        self.greatest(stream, slot..=u64::MAX).await
+    }
+
+    /// The object of `stream` with the greatest slot up to `seq`: the one that would hold the entry `seq`.
+    ///
+    /// # Errors
+    /// As [`crate::aws_error`].
+    pub async fn at_or_before(&self, stream: &str, seq: u64) -> Result<Option<Head>, StepError> {
+        self.greatest(stream, 0..=seq).await
+    }
+
+    /// One page of up to 1,000 objects of `stream` whose slots come after `slot`; from the first on where that is `None`.
+    /// Keys that are no slots are among them.
+    ///
+    /// # Errors
+    /// As [`crate::aws_error`].
+    pub async fn page(&self, stream: &str, after: Option<u64>) -> Result<Page, StepError> {
+        let after = after.map(|slot| self.key(stream, slot));
+        let prefix = slot::stream_prefix(&self.ledger.prefix, stream);
+        self.store.page(&self.ledger.bucket, &prefix, after.as_deref(), None).await
+    }
+
+    /// The checkpoint of `stream` with the greatest sequence up to `through`.
+    ///
+    /// # Errors
+    /// As [`crate::aws_error`].
+    pub async fn checkpoint_through(&self, stream: &str, through: u64) -> Result<Option<Found>, StepError> {
+        self.numbered(checkpoint::stream_prefix(stream), checkpoint::SUFFIX).greatest(0..=through).await
+    }
+
+    /// Object storage.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// The bucket of the log, its fences and its checkpoints.
+    pub fn bucket(&self) -> &'a str {
+        &self.ledger.bucket
+    }
+
+    /// The key prefix of the segments, with the slash at the end.
+    pub fn prefix(&self) -> &'a str {
+        &self.ledger.prefix
+    }
+
+    /// The decoded lines of one segment, `None` where there is none. An object whose compression is damaged, or that would
+    /// fill the memory, is handed on as it is: whoever reads its first line finds that it is no entry.
     ///
     /// # Errors
     /// As [`crate::aws_error`].
     pub async fn segment(&self, key: &str) -> Result<Option<Vec<u8>>, StepError> {
-        self.store.get(&self.ledger.bucket, key, None).await
+        let Some(bytes) = self.store.get(&self.ledger.bucket, key, None).await? else { return Ok(None) };
+        let plain = match decoded(&bytes, SEGMENT_BYTES_MAX) {
+            Ok(Cow::Owned(plain)) => Some(plain),
+            Ok(Cow::Borrowed(_)) | Err(_) => None,
+        };
+        Ok(Some(plain.unwrap_or(bytes)))
     }
 
     /// The slot and key behind `seq`.
@@ -123,17 +160,19 @@ impl<'a> Log<'a> {
         slot::key(&self.ledger.prefix, stream, seq)
     }
 
-    async fn page_after(&self, stream: &str, slot: u64) -> Result<Page, StepError> {
-        let prefix = slot::stream_prefix(&self.ledger.prefix, stream);
-        self.store.page(&self.ledger.bucket, &prefix, Some(&self.key(stream, slot)), None).await
+    async fn greatest(&self, stream: &str, range: RangeInclusive<u64>) -> Result<Option<Head>, StepError> {
+        let found = self
+            .numbered(slot::stream_prefix(&self.ledger.prefix, stream), slot::SUFFIX)
+            .greatest(range)
+            .await?;
+        Ok(found.map(|found| Head {
+            slot: found.number,
+            stored_at: found.object.stored_at,
+            read_at: found.read_at,
+        }))
     }
 
-    fn last_of(&self, stream: &str, page: &Page) -> Option<Head> {
-        page.objects.iter().rev().find_map(|object| match slot::parse(&self.ledger.prefix, &object.key) {
-            Some((found, slot)) if found == stream => {
-                Some(Head { slot, stored_at: object.stored_at, read_at: page.read_at })
-            }
-            _ => None,
-        })
+    fn numbered(&self, prefix: String, suffix: &'static str) -> Numbered<'a> {
+        Numbered { store: self.store, bucket: &self.ledger.bucket, prefix, suffix }
     }
 }

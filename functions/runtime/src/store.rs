@@ -42,8 +42,11 @@ pub struct Listed {
 }
 
 /// One page of a listing.
-pub(crate) struct Page {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The objects, in the order of their keys.
     pub objects: Vec<Listed>,
+    /// What the keys that hold the delimiter have in common, up to and with it.
     pub prefixes: Vec<String>,
     /// Whether there is more behind it.
     pub more: bool,
@@ -105,6 +108,22 @@ impl Store {
             .await
             .map_err(|err| StepError::caused(ErrorName::Transient, what(), err))?;
         Ok(Some((body.to_vec(), version)))
+    }
+
+    /// Begins to read an object of any size, `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`aws_error`].
+    pub async fn get_stream(&self, bucket: &str, key: &str) -> Result<Option<Streamed>, StepError> {
+        match self.s3.get_object().bucket(bucket).key(key).send().await {
+            Ok(answer) => Ok(Some(Streamed {
+                what: format!("read s3://{bucket}/{key}"),
+                version: answer.version_id().map(str::to_owned),
+                body: answer.body,
+            })),
+            Err(SdkError::ServiceError(err)) if err.err().code() == Some("NoSuchKey") => Ok(None),
+            Err(err) => Err(aws_error(format!("read s3://{bucket}/{key}"), err)),
+        }
     }
 
     /// Creates an object, with `If-None-Match: *`, and reads back what is there where it exists.
@@ -179,7 +198,10 @@ impl Store {
     }
 
     /// One page of up to 1,000 objects below `prefix` whose keys come after `after`.
-    pub(crate) async fn page(
+    ///
+    /// # Errors
+    /// As [`aws_error`].
+    pub async fn page(
         &self,
         bucket: &str,
         prefix: &str,
@@ -221,14 +243,45 @@ impl Store {
             .collect::<Result<_, _>>()?;
         let prefixes =
             answer.common_prefixes().iter().filter_map(|common| common.prefix()).map(str::to_owned).collect();
-        let read_at = date.0.lock().expect("nothing panics while it holds this lock").take();
+        let read_at = date.take();
         Ok(Page { objects, prefixes, more: answer.is_truncated() == Some(true), read_at })
+    }
+}
+
+/// An object that is being read.
+#[derive(Debug)]
+pub struct Streamed {
+    /// Its version, where the bucket keeps any.
+    pub version: Option<String>,
+    what: String,
+    body: ByteStream,
+}
+
+impl Streamed {
+    /// Hands on what comes, piece by piece, to the end: no more than a piece is held.
+    ///
+    /// # Errors
+    /// `Transient` where the body ends too early: what was handed on until then is a beginning of the object.
+    pub async fn for_each(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), StepError> {
+        while let Some(piece) = self.body.next().await {
+            let piece =
+                piece.map_err(|err| StepError::caused(ErrorName::Transient, self.what.clone(), err))?;
+            take(&piece);
+        }
+        Ok(())
     }
 }
 
 /// Keeps the `Date` of an answer: the store's own clock, so that an object's age needs no clock of ours.
 #[derive(Clone, Debug, Default)]
 struct AnswerDate(Arc<Mutex<Option<Timestamp>>>);
+
+impl AnswerDate {
+    /// The date of the answer, once it has come.
+    fn take(&self) -> Option<Timestamp> {
+        self.0.lock().expect("nothing panics while it holds this lock").take()
+    }
+}
 
 impl Intercept for AnswerDate {
     fn name(&self) -> &'static str {

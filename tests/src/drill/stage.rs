@@ -422,15 +422,18 @@ impl Stage {
         succeeded(what, &output_of(world, what, &mut command, &[]).await?)
     }
 
-    /// Takes the schedule of the probe away: from now on nobody looks at the primary but who is asked to.
+    /// Takes the two schedules away: from now on nobody looks at the primary or the ledger but who is asked to.
     ///
     /// # Errors
     /// Where the `aws` command fails; its output is in the error.
-    pub async fn take_schedule_away(&self, world: &World) -> Result<(), WorldError> {
-        let mut command = Command::new(world.venv().program("aws"));
-        command.args(["scheduler", "delete-schedule", "--name", "lifeboat-aex-probe"]);
-        let what = "aws scheduler delete-schedule";
-        succeeded(what, &output_of(world, what, &mut command, &[]).await?)
+    pub async fn take_schedules_away(&self, world: &World) -> Result<(), WorldError> {
+        for name in ["lifeboat-aex-probe", "lifeboat-aex-checkpoints"] {
+            let mut command = Command::new(world.venv().program("aws"));
+            command.args(["scheduler", "delete-schedule", "--name", name]);
+            let what = "aws scheduler delete-schedule";
+            succeeded(what, &output_of(world, what, &mut command, &[]).await?)?;
+        }
+        Ok(())
     }
 
     /// Reads a JSON object of the evidence bucket.

@@ -31,6 +31,8 @@ pub struct Summary {
     pub epoch: Option<u64>,
     /// `Proven`, `Unproven`, `Broken`; none where the run did not get as far.
     pub ledger_verdict: Option<String>,
+    /// How far the witness was compared with the log, in words; none where the plan has no witness.
+    pub witness: Option<String>,
     /// Distinct client order ids that were acknowledged before the strike.
     pub acknowledged: usize,
     /// Sent before the strike and unanswered.
@@ -196,6 +198,7 @@ pub(crate) async fn summarise(
         mode: manifest["admitted"]["mode"].as_str().unwrap_or("none").to_owned(),
         epoch,
         ledger_verdict: verdict("tail").or_else(|| verdict("history")),
+        witness: witness(seen).await?,
         acknowledged: reconciled.as_ref().map_or(kill.acknowledged, |found| found.acknowledged),
         in_doubt: kill.in_doubt,
         recovered: reconciled.as_ref().map(|found| found.recovered),
@@ -209,6 +212,30 @@ pub(crate) async fn summarise(
         phases: phases(seen).await?,
         checks,
     })
+}
+
+/// What the last verification of the run said of the witness.
+async fn witness(seen: &Seen<'_>) -> Result<Option<String>, WorldError> {
+    let Seen { world, stage, execution, .. } = seen;
+    let prefix = lifeboat_rules::evidence::prefix("aex", &execution.name);
+    let s3 = world.clients(world.recovery()).s3;
+    let mut pages =
+        s3.list_objects_v2().bucket(&stage.evidence_bucket).prefix(prefix).into_paginator().send();
+    let mut said: Option<(Timestamp, String)> = None;
+    while let Some(page) = pages.next().await {
+        let page = page.doing(|| "list the evidence".to_owned())?;
+        let keys = page.contents().iter().filter_map(|object| object.key());
+        for key in keys.filter(|key| key.ends_with("-outcome.json")) {
+            let record: Record = serde_json::from_value(stage.evidence(world, key).await?)
+                .doing(|| format!("read the evidence {key}"))?;
+            if let Some(reason) = record.body["result"]["witness"]["reason"].as_str()
+                && said.as_ref().is_none_or(|(at, _)| *at < record.at)
+            {
+                said = Some((record.at, reason.to_owned()));
+            }
+        }
+    }
+    Ok(said.map(|(_, reason)| reason))
 }
 
 /// The states of the execution, and within the Parallel those of its branches: the emulator's history has no events of a

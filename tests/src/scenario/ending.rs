@@ -6,7 +6,7 @@ use aex::client::Client;
 use aws_sdk_cloudformation::types::StackStatus;
 use lifeboat_ledger::chain::Span;
 use lifeboat_ledger::control::Weight;
-use lifeboat_ledger::{Control, Fold, Holder, Pen, Proof, Run, Verdict, slot};
+use lifeboat_ledger::{Control, Expect, Fold, Holder, Pen, Proof, Run, Verdict, slot};
 use lifeboat_rules::dns::{Fence, spell};
 use lifeboat_rules::epoch;
 use serde_json::Value;
@@ -213,7 +213,7 @@ async fn read_log(world: &World, stage: &Stage) -> Result<(Proof, BTreeMap<Strin
             fold.add(run);
         }
     }
-    Ok((fold.finish(&ledger.streams).0, streams))
+    Ok((fold.finish(&Expect::streams(&ledger.streams)).0, streams))
 }
 
 impl Stream {
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_log_that_is_not_proven_is_wrong_though_nobody_traded() {
-        let mut proof = Fold::default().finish(&[]).0;
+        let mut proof = Fold::default().finish(&Expect::default()).0;
         for (verdict, wrongs) in [(Verdict::Proven, 0), (Verdict::Unproven, 1), (Verdict::Broken, 1)] {
             proof.verdict = verdict;
             assert_eq!(ending(proof.clone()).wrongs().len(), wrongs, "{verdict:?}");

@@ -87,7 +87,7 @@ async fn play_one(
         report: Arc::clone(&report),
     };
     let stage = Stage::set(&world, &setting).await?;
-    stage.take_schedule_away(&world).await?;
+    stage.take_schedules_away(&world).await?;
 
     let mut play = Play::new(&world, &stage, setting, scenario, &*report);
     play.all().await?;

@@ -5,6 +5,8 @@ It enforces IAM by itself when AUTH=true. What it lacks for the policies of this
 * The condition key `s3:if-none-match`, which S3 sets from the header of that name on PutObject, CopyObject and
   CompleteMultipartUpload. The calls that begin a multipart upload and send its parts take no conditional header, so for
   them the key is absent whatever the client sends.
+* The condition key `aws:PrincipalArn` of a role that was taken: on AWS the ARN of the role, in the emulator that of the
+  session. No role here has a path.
 * TLS beside plain HTTP, on the same port of TLS_HOST, so that `aws:SecureTransport` is true of one and false of the
   other for real. The certificate is made here and lives as long as this process's folder.
 """
@@ -20,13 +22,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from ministack import app
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 
 TLS_HOST = os.environ["TLS_HOST"]
 CERTIFICATE = Path(os.environ["TLS_CERTIFICATE"])
 KEY = CERTIFICATE.with_suffix(".key")
 
 _emulated_context = iam_actions.s3_service_context
+_emulated_key = iam_evaluator._resolve_condition_key
 _serve = hypercorn.asyncio.serve
 
 
@@ -37,6 +40,14 @@ def context_with_conditional_put(iam_action, query_params, path="", headers=None
     if iam_action == "s3:PutObject" and condition and not takes_no_condition:
         context["s3:if-none-match"] = condition
     return context
+
+
+def key_with_the_role_of_a_session(key, context):
+    value = _emulated_key(key, context)
+    if key.lower() == "aws:principalarn" and context.principal_type == "AssumedRole":
+        partition, account = value.split(":")[1], value.split(":")[4]
+        return f"arn:{partition}:iam::{account}:role/{value.split('/')[1]}"
+    return value
 
 
 def serve_with_tls(application, config, **rest):
@@ -75,5 +86,6 @@ def make_certificate():
 
 
 iam_actions.s3_service_context = context_with_conditional_put
+iam_evaluator._resolve_condition_key = key_with_the_role_of_a_session
 hypercorn.asyncio.serve = serve_with_tls
 app.main()

@@ -115,6 +115,10 @@ fn every_error_is_caught() {
                 let branch = &mut value["States"]["Prepare the recovery side"]["Branches"][0];
                 branch["States"]["Launch the stacks"]["Catch"] = json!([]);
             }),
+            ("no catch around a shard", |value| shards(value)["Catch"] = json!([])),
+            ("a catch that lets a failed shard pass", |value| {
+                shards(value)["ToleratedFailureCount"] = json!(1);
+            }),
             ("only some names", |value| {
                 value["States"]["Verify the tail"]["Catch"].as_array_mut().expect("catchers").pop();
             }),
@@ -147,7 +151,12 @@ fn not_caught(definition: &Definition) -> Vec<String> {
         let own = task.catchers().next().is_some();
         let outer =
             surroundings.get(task.name).and_then(|name| states.iter().find(|state| state.name == *name));
-        if outer.is_some() && !own {
+        // A child of a map has nobody beside it that would have to be waited for: it fails, and the map with it.
+        let in_map = outer.is_some_and(|outer| outer.kind() == "Map");
+        if in_map && outer.is_some_and(|outer| outer.body["ToleratedFailureCount"] != 0) {
+            found.push(format!("`{}`: one that fails for good must fail the map", task.name));
+        }
+        if outer.is_some() && !own && !in_map {
             found
                 .push(format!("`{}`: its branch would fail, and the other one not be waited for", task.name));
         }
@@ -163,8 +172,8 @@ fn not_caught(definition: &Definition) -> Vec<String> {
         if !names.contains(&"States.QueryEvaluationError") {
             found.push(format!("`{}` does not catch States.QueryEvaluationError", task.name));
         }
-        // What closes or undoes a run holds no epoch that could be fenced.
-        let acts = !matches!(task.action(), Some("close" | "tear_down"));
+        // What closes or undoes a run holds no epoch that could be fenced, and a shard is only read.
+        let acts = !matches!(task.action(), Some("close" | "tear_down" | "verify_shard"));
         let fenced = catching
             .catchers()
             .find(|catcher| error_names(catcher).any(|name| name == ErrorName::Fenced.as_str()));
@@ -221,6 +230,59 @@ fn every_error_name_is_known() {
         let by_name = matches!(name, ErrorName::Transient | ErrorName::NotReady | ErrorName::Fenced);
         assert_eq!(matched.contains(name.as_str()), by_name, "{name:?}");
     }
+}
+
+/// The map over the shards of a long history.
+fn shards(value: &mut Value) -> &mut Value {
+    &mut value["States"]["Prepare the recovery side"]["Branches"][1]["States"]["Verify the shards"]
+}
+
+#[test]
+fn a_throttled_shard_waits_for_its_turn() {
+    holds(
+        impatient,
+        &[
+            ("as soon as any other error", |value| {
+                let shard = &mut shards(value)["ItemProcessor"]["States"]["Verify a shard"];
+                shard["Retry"].as_array_mut().expect("retriers").remove(0);
+            }),
+            ("too few tries", |value| {
+                let shard = &mut shards(value)["ItemProcessor"]["States"]["Verify a shard"];
+                shard["Retry"][0]["MaxAttempts"] = json!(5);
+            }),
+            ("more at once than an account has by default", |value| {
+                shards(value)["MaxConcurrency"] = json!(1_000);
+            }),
+        ],
+    );
+}
+
+/// What Lambda runs at once in an account, by default; the others of the account have to live as well.
+const LAMBDA_CONCURRENCY: u64 = 1_000;
+/// With a wait of 10 s from one try to the next this is as long as a shard in front may take, with its own retries.
+const THROTTLED_TRIES_MIN: u64 = 50;
+
+fn impatient(definition: &Definition) -> Vec<String> {
+    let mut found = Vec::new();
+    for map in definition.states().into_iter().filter(|state| state.kind() == "Map") {
+        match map.body["MaxConcurrency"].as_u64() {
+            Some(at_once) if (1..=LAMBDA_CONCURRENCY / 4).contains(&at_once) => {}
+            other => found.push(format!("`{}` runs {other:?} at once", map.name)),
+        }
+        let machines = definition.machines();
+        let inner = machines.iter().filter(|machine| machine.within == Some(map.name));
+        for task in inner.flat_map(|machine| machine.states.iter()).filter(|state| state.kind() == "Task") {
+            let throttled = task
+                .retriers()
+                .find(|retrier| error_names(retrier).any(|name| name == "Lambda.TooManyRequestsException"));
+            if throttled
+                .is_none_or(|retrier| retrier["MaxAttempts"].as_u64().unwrap_or(0) < THROTTLED_TRIES_MIN)
+            {
+                found.push(format!("`{}` does not wait for its turn", task.name));
+            }
+        }
+    }
+    found
 }
 
 fn all_names(definition: &Definition) -> BTreeSet<&str> {

@@ -159,6 +159,17 @@ fn what_a_task_hands_over_is_what_its_function_reads() {
                 let action = &mut value["States"]["Admit the run"]["Arguments"]["Payload"]["action"];
                 action["admit"]["input"] = json!("{% $states.input.trigger %}");
             }),
+            ("a shard without its number", |value| {
+                let shards = &mut value["States"]["Prepare the recovery side"]["Branches"][1]["States"];
+                let shard = &mut shards["Verify the shards"]["ItemProcessor"]["States"]["Verify a shard"];
+                shard["Arguments"]["Payload"]["action"]["verify_shard"]["shard"] =
+                    json!("{% $states.input %}");
+            }),
+            ("a join of nothing", |value| {
+                let shards = &mut value["States"]["Prepare the recovery side"]["Branches"][1]["States"];
+                let action = &mut shards["Join the shards"]["Arguments"]["Payload"]["action"];
+                action["join_shards"]["shards"] = json!("{% $states.input[0] %}");
+            }),
             ("a failure that the close cannot read", |value| {
                 let catch = &mut value["States"]["Seal the ledger"]["Catch"][2];
                 catch["Assign"]["failure"]["cause"] = json!(7);
@@ -228,7 +239,14 @@ fn read(task: &State<'_>, payload: Value) -> Result<(), String> {
         }
         Some("HealthCheckArn") => with_run::<health_check::Action>(payload),
         Some("StackLaunchArn") => with_run::<stack_launch::Action>(payload),
-        Some("LedgerVerifyArn") => with_run::<ledger_verify::Action>(payload),
+        Some("LedgerVerifyArn") => {
+            let request = request::<ledger_verify::Action>(payload)?;
+            match request.action {
+                // It finds the run in the set of shards.
+                ledger_verify::Action::VerifyShard { .. } => Ok(()),
+                _ => request.run().map(drop).map_err(|why| why.to_string()),
+            }
+        }
         Some("DnsFlipArn") => with_run::<dns_flip::Action>(payload),
         other => Err(format!("{other:?} is no function of ours")),
     }
@@ -260,6 +278,12 @@ fn bindings(state: &State<'_>, failure: Value) -> Value {
         pen: Pen::default(),
     };
     let input = json!({ "mode": "failover", "plan": { "key": "plan/aex.json" }, "trigger": trigger });
+    let shard = json!({ "run": "run-1", "shards": "0123456789abcdef", "shard": 3 });
+    let before = match state.action() {
+        Some("verify_shard") => shard,
+        Some("join_shards") => json!([shard]),
+        _ => input.clone(),
+    };
     json!({
         "states": {
             "context": {
@@ -269,7 +293,7 @@ fn bindings(state: &State<'_>, failure: Value) -> Value {
                 },
                 "State": { "Name": state.name, "EnteredTime": at, "RetryCount": 0 },
             },
-            "input": input,
+            "input": before,
         },
         "run": run,
         "outcome": Outcome::Recovered,

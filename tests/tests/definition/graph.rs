@@ -13,6 +13,8 @@ const HISTORY_EVENTS_MAX: u64 = 25_000;
 const EVENTS_AN_ATTEMPT: u64 = 3;
 /// A state is entered and left; a branch is begun and ended beside that.
 const EVENTS_A_STATE: u64 = 4;
+/// A map run is started, and succeeds or fails.
+const EVENTS_A_MAP_RUN: u64 = 2;
 /// Attempts where a retrier does not say (the States Language's own default).
 const ATTEMPTS_DEFAULT: u64 = 3;
 
@@ -117,6 +119,15 @@ fn the_longest_run_fits_in_its_history() {
                 let launch = &mut value["States"]["Prepare the recovery side"]["Branches"][0]["States"];
                 launch["Launch the stacks"]["Retry"][0]["MaxAttempts"] = json!(8_000);
             }),
+            ("much more waiting in a map", |value| {
+                let shards = &mut value["States"]["Prepare the recovery side"]["Branches"][1]["States"];
+                let shard = &mut shards["Verify the shards"]["ItemProcessor"]["States"]["Verify a shard"];
+                shard["Retry"][0]["MaxAttempts"] = json!(9_000);
+            }),
+            ("a map within the run", |value| {
+                let shards = &mut value["States"]["Prepare the recovery side"]["Branches"][1]["States"];
+                shards["Verify the shards"]["ItemProcessor"]["ProcessorConfig"]["Mode"] = json!("INLINE");
+            }),
             ("a loop", |value| {
                 value["States"]["Is it sealed?"]["Choices"][1]["Next"] = json!("Seal the ledger")
             }),
@@ -147,7 +158,16 @@ fn too_long(definition: &Definition) -> Vec<String> {
         let mut events =
             EVENTS_A_STATE + if state.kind() == "Task" { attempts * EVENTS_AN_ATTEMPT } else { 0 };
         for branch in all.iter().filter(|inner| inner.within == Some(state.name)) {
-            events += from_start(branch, all)?;
+            let inner = from_start(branch, all)?;
+            match (state.kind(), state.is_distributed()) {
+                // Each item is an execution with a history of its own.
+                ("Map", true) if inner < HISTORY_EVENTS_MAX => events += EVENTS_A_MAP_RUN,
+                ("Map", true) => return Err(format!("a child of `{}` can have {inner} events", state.name)),
+                ("Map", false) => {
+                    return Err(format!("`{}` has each of its items in this history", state.name));
+                }
+                _ => events += inner,
+            }
         }
         let mut after = 0;
         for next in state.edges().iter().filter_map(|edge| machine.state(edge.to)) {
@@ -180,6 +200,11 @@ fn every_variable_is_set_before_it_is_read() {
             ("not set by the step before", |value| {
                 remove(&mut value["States"]["Verify the tail"]["Assign"], "proven");
             }),
+            ("read in a child of a map", |value| {
+                let shards = &mut value["States"]["Prepare the recovery side"]["Branches"][1]["States"];
+                let shard = &mut shards["Verify the shards"]["ItemProcessor"]["States"]["Verify a shard"];
+                shard["Arguments"]["Payload"]["run"] = json!("{% $run %}");
+            }),
             ("read in a branch", |value| {
                 let launch = &mut value["States"]["Prepare the recovery side"]["Branches"][0]["States"];
                 launch["Launch the stacks"]["Arguments"]["Payload"]["run"] = json!("{% $history %}");
@@ -191,19 +216,32 @@ fn every_variable_is_set_before_it_is_read() {
 /// A variable that is read without having been set ends a run by `States.QueryEvaluationError`, in the worst place.
 fn unset(definition: &Definition) -> Vec<String> {
     let machines = definition.machines();
-    let (own, branches) = machines.split_first().expect("states of its own");
+    let own = &machines[0];
+    let surroundings = definition.surroundings();
+    let distributed: BTreeSet<&str> = definition
+        .states()
+        .into_iter()
+        .filter(|state| state.is_distributed())
+        .map(|state| state.name)
+        .collect();
     let mut set: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::from([(own.start, BTreeSet::new())]);
     let mut found = Vec::new();
     // In the order of a run, what is set on every way to a state is known once the state's turn comes.
     for state in own.in_order() {
         let before = set.get(state.name).cloned().unwrap_or_default();
-        let inner = branches.iter().filter(|inner| inner.within == Some(state.name));
+        let inner = machines.iter().filter(|inner| {
+            inner.within.is_some_and(|within| within_or_above(within, state.name, &surroundings))
+        });
         for reader in std::iter::once(state).chain(inner.flat_map(|branch| branch.states.iter().copied())) {
-            // A parallel state's own body holds its branches, which are read one by one.
+            // What is within a state is read state by state.
             let mut body = reader.body.clone();
             remove(&mut body, "Branches");
+            remove(&mut body, "ItemProcessor");
+            let alone = surroundings.get(reader.name).is_some_and(|outer| distributed.contains(outer));
             for name in strings(&body).into_iter().flat_map(variables) {
-                if !before.contains(name.as_str()) {
+                if alone {
+                    found.push(format!("`{}` reads ${name}, which no child of a map sees", reader.name));
+                } else if !before.contains(name.as_str()) {
                     found.push(format!(
                         "`{}` reads ${name}, which is not set on every way to it",
                         reader.name
@@ -219,6 +257,11 @@ fn unset(definition: &Definition) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether `name` is `outer`, or stands within it at any depth.
+fn within_or_above(name: &str, outer: &str, surroundings: &BTreeMap<&str, &str>) -> bool {
+    name == outer || surroundings.get(name).is_some_and(|above| within_or_above(above, outer, surroundings))
 }
 
 /// The variables that an expression reads: `$name`, but neither `$states` nor a call.

@@ -97,6 +97,11 @@ fn verdicts_are_those_of_rust() {
                 let condition = "{% $states.input.verdict in ['PrimaryUnreachable'] %}";
                 value["States"]["Is the primary down?"]["Choices"][1]["Condition"] = json!(condition);
             }),
+            ("within a branch", |value| {
+                let verify = &mut value["States"]["Prepare the recovery side"]["Branches"][1]["States"];
+                let condition = json!("{% $states.input.verdict = 'Shardet' %}");
+                verify["Is the history short?"]["Choices"][0]["Condition"] = condition;
+            }),
             ("of a branch", |value| {
                 value["States"]["May it seal?"]["Choices"].as_array_mut().expect("choices").remove(3);
             }),
@@ -112,7 +117,7 @@ fn verdicts_are_those_of_rust() {
 }
 
 /// What each action may answer. The verdicts of each function's answers together are held against this below.
-const ANSWERS: [(&str, &str, &[&str]); 13] = [
+const ANSWERS: [(&str, &str, &[&str]); 15] = [
     ("RunControlArn", "admit", &["Admitted", "Refused"]),
     ("RunControlArn", "claim_epoch", &["Claimed", "Refused"]),
     ("RunControlArn", "close", &["Closed"]),
@@ -124,7 +129,9 @@ const ANSWERS: [(&str, &str, &[&str]); 13] = [
     ("HealthCheckArn", "confirm_recovered", &["Serving"]),
     ("StackLaunchArn", "launch", &["StacksReady", "StacksFailed", "StacksLate"]),
     ("StackLaunchArn", "tear_down", &["StacksGone"]),
-    ("LedgerVerifyArn", "verify_history", &["Proven", "Unproven", "Broken"]),
+    ("LedgerVerifyArn", "verify_history", &["Proven", "Unproven", "Broken", "Sharded"]),
+    ("LedgerVerifyArn", "verify_shard", &["Read"]),
+    ("LedgerVerifyArn", "join_shards", &["Proven", "Unproven", "Broken"]),
     ("LedgerVerifyArn", "seal", &["Sealed", "Advancing", "HalfDone", "Unproven", "Broken"]),
     ("LedgerVerifyArn", "verify_tail", &["Proven", "Unproven", "Broken"]),
     ("LedgerVerifyArn", "open", &["Opened", "HalfDone"]),
@@ -154,8 +161,17 @@ fn verdicts(definition: &Definition) -> Vec<String> {
                 awaited.entry(choice).or_default().extend(verdicts);
             }
             if answers.len() > 1 {
+                // A branch may tell some of them apart itself; what it does not, it hands on.
+                let inner = machine.within.and_then(|_| choice_after(definition, task.name));
+                let told_inside: BTreeSet<&str> =
+                    inner.into_iter().flat_map(|choice| told(definition, choice)).collect();
+                let (inside, outside): (Vec<&str>, Vec<&str>) =
+                    answers.iter().copied().partition(|answer| told_inside.contains(answer));
+                if let Some(choice) = inner {
+                    awaited.entry(choice).or_default().extend(inside);
+                }
                 match choice_after(definition, machine.within.unwrap_or(task.name)) {
-                    Some(choice) => awaited.entry(choice).or_default().extend(*answers),
+                    Some(choice) => awaited.entry(choice).or_default().extend(outside),
                     None => found.push(format!("no choice follows `{}`", task.name)),
                 }
             }
@@ -169,15 +185,7 @@ fn verdicts(definition: &Definition) -> Vec<String> {
     for state in definition.states().iter().filter(|state| state.kind() == "Choice") {
         // The close answers with the outcome, which has a check of its own.
         let Some(awaited) = awaited.get(state.name) else { continue };
-        let edges = state.edges();
-        let told: BTreeSet<&str> = edges
-            .iter()
-            .filter_map(|edge| match edge.cause {
-                Cause::Condition(condition) => Some(quoted(condition)),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let told = told(definition, state.name);
         for name in told.symmetric_difference(awaited) {
             let why =
                 if told.contains(name) { "is told apart, and never given" } else { "falls to the default" };
@@ -185,6 +193,17 @@ fn verdicts(definition: &Definition) -> Vec<String> {
         }
     }
     found
+}
+
+/// The verdicts that a choice tells apart.
+fn told<'a>(definition: &'a Definition, choice: &str) -> BTreeSet<&'a str> {
+    let states = definition.states();
+    let edges = states.iter().filter(|state| state.name == choice).flat_map(|state| state.edges());
+    let conditions = edges.filter_map(|edge| match edge.cause {
+        Cause::Condition(condition) => Some(quoted(condition)),
+        _ => None,
+    });
+    conditions.flatten().collect()
 }
 
 /// The first choice on the way from a state, with nothing but states that compute in between.

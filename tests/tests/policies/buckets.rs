@@ -12,7 +12,8 @@ use aws_sdk_s3::types::{
     ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
     VersioningConfiguration,
 };
-use lifeboat_tests::world::Clients;
+use lifeboat_tests::world::deploy::{StackSpec, create_stack};
+use lifeboat_tests::world::{Clients, places};
 use serde_json::{Value, json};
 
 use crate::{Answer, Stage};
@@ -24,6 +25,7 @@ enum Act {
     CopyWithoutCondition,
     BeginMultipart,
     BeginMultipartWithCondition,
+    ForgeCheckpoint,
     Delete,
     DeleteMany,
     DeleteVersion,
@@ -38,12 +40,16 @@ enum Act {
     DeletePolicy,
 }
 
+/// Nothing is there yet.
+const CHECKPOINT_TO_FORGE: &str = "checkpoint/ME1/00000000000000000002.json";
+
 /// The last takes the policy away where it is let, so it is the last.
-const ACTS: [Act; 16] = [
+const ACTS: [Act; 17] = [
     Act::PutWithoutCondition,
     Act::CopyWithoutCondition,
     Act::BeginMultipart,
     Act::BeginMultipartWithCondition,
+    Act::ForgeCheckpoint,
     Act::Delete,
     Act::DeleteMany,
     Act::DeleteVersion,
@@ -63,6 +69,7 @@ struct Written {
     bucket: String,
     versions: BTreeMap<String, String>,
     has_lock: bool,
+    has_checkpoints: bool,
 }
 
 impl Written {
@@ -80,10 +87,13 @@ impl Written {
         found
     }
 
-    /// What there is to be refused: only evidence has a lock.
+    /// What there is to be refused: only evidence has a lock, and only the log checkpoints.
     fn acts(&self) -> impl Iterator<Item = Act> {
-        let of_locks = [Act::ShortenRetention, Act::ForgetToLock];
-        ACTS.into_iter().filter(move |act| self.has_lock || !of_locks.contains(act))
+        ACTS.into_iter().filter(|act| match act {
+            Act::ShortenRetention | Act::ForgetToLock => self.has_lock,
+            Act::ForgeCheckpoint => self.has_checkpoints,
+            _ => true,
+        })
     }
 
     async fn attempt(&self, stage: &Stage, act: Act, key: &str, version: &str) -> Answer {
@@ -106,6 +116,11 @@ impl Written {
                     request.headers_mut().insert("if-none-match", "*");
                 });
                 Answer::of(with_header.send().await)
+            }
+            // A new one, properly put, by somebody who is not the verifier.
+            Act::ForgeCheckpoint => {
+                let put = s3.put_object().bucket(bucket).key(CHECKPOINT_TO_FORGE).if_none_match("*");
+                Answer::of(put.body(b"forged".to_vec().into()).send().await)
             }
             Act::Delete => Answer::of(s3.delete_object().bucket(bucket).key(key).send().await),
             Act::DeleteMany => {
@@ -185,14 +200,20 @@ impl Written {
 async fn what_is_written_once_stays_written_even_against_an_administrator() {
     let stage = Stage::set().await;
     let number = "00000000000000000001";
-    let slots = [format!("log/ME1/{number}.ndjson"), format!("fence/{number}")];
+    let slots = [
+        format!("log/ME1/{number}.ndjson"),
+        format!("fence/{number}"),
+        format!("witness/healed/ME1/{number}.ndjson"),
+    ];
+    let checkpoints = [format!("checkpoint/ME1/{number}.json")];
     let numbers = ["epoch", "flip", "word"].map(|kind| format!("{kind}/aex/{number}"));
     let records = ["aex/by-hand/admit-1.json".to_owned()];
-    let buckets = [
-        write(&stage, &stage.log, false, &slots).await,
-        write(&stage, &stage.control, false, &numbers).await,
-        write(&stage, &stage.evidence, true, &records).await,
-    ];
+    let (administrator, verifier) = (&stage.administrator, verifier(&stage).await);
+    let mut log = write(administrator, &stage.log, &slots).await;
+    log.versions.extend(write(&verifier, &stage.log, &checkpoints).await.versions);
+    let control = write(administrator, &stage.control, &numbers).await;
+    let evidence = write(administrator, &stage.evidence, &records).await;
+    let buckets = [Written { has_checkpoints: true, ..log }, control, Written { has_lock: true, ..evidence }];
     what_is_free_stays_free(&stage).await;
 
     for written in &buckets {
@@ -210,8 +231,8 @@ async fn what_is_written_once_stays_written_even_against_an_administrator() {
 }
 
 /// Writes each key by a put that is conditional, and sees that there is no second one.
-async fn write(stage: &Stage, bucket: &str, has_lock: bool, keys: &[String]) -> Written {
-    let s3 = &stage.administrator.s3;
+async fn write(writer: &Clients, bucket: &str, keys: &[String]) -> Written {
+    let s3 = &writer.s3;
     let mut versions = BTreeMap::new();
     for key in keys {
         let put = |body: &str| {
@@ -224,7 +245,14 @@ async fn write(stage: &Stage, bucket: &str, has_lock: bool, keys: &[String]) -> 
         let second = put("second").await.expect_err("the slot is taken");
         assert_eq!(second.raw_response().unwrap().status().as_u16(), 412, "{key}: {second:?}");
     }
-    Written { bucket: bucket.to_owned(), has_lock, versions }
+    Written { bucket: bucket.to_owned(), versions, has_lock: false, has_checkpoints: false }
+}
+
+/// Somebody who may do everything and bears the name of ledger-verify's role, which is all that the bucket goes by.
+async fn verifier(stage: &Stage) -> Clients {
+    let template = places::repository().join("tests/fixtures/policies/verifier.yaml");
+    create_stack(&stage.aws.root(), &StackSpec::new("verifier", &template)).await.unwrap();
+    stage.aws.clients(&stage.aws.role("lifeboat-aex-ledger-verify").await.unwrap())
 }
 
 /// Plans, templates and packages are uploaded anew, the witness puts as it likes, evidence may be held for longer.

@@ -21,6 +21,9 @@ const FOREIGN_WORD: &str = "word/bex/00000000000000000002";
 const PLAN: &str = "plan/aex.json";
 const FOREIGN_PLAN: &str = "plan/bex.json";
 const SLOT: &str = "log/ME1/00000000000000000002.ndjson";
+const CHECKPOINT: &str = "checkpoint/ME1/00000000000000000002.json";
+const DELIVERED: &str = "witness/part";
+const HEALED: &str = "witness/healed/ME1/00000000000000000002.ndjson";
 const FENCE: &str = "fence/00000000000000000002";
 const RECORD: &str = "aex/by-hand/claim-1.json";
 const FOREIGN_RECORD: &str = "bex/by-hand/claim-1.json";
@@ -55,7 +58,7 @@ use Call::{
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 38] = [
+const CALLS: [Call; 44] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
@@ -64,6 +67,8 @@ const CALLS: [Call; 38] = [
     Get(Control, FOREIGN_WORD),
     Get(Log, SLOT),
     Get(Log, FENCE),
+    Get(Log, CHECKPOINT),
+    Get(Log, DELIVERED),
     Get(Evidence, RECORD),
     Get(Evidence, FOREIGN_RECORD),
     Create(Control, PLAN),
@@ -73,14 +78,18 @@ const CALLS: [Call; 38] = [
     Create(Control, FOREIGN_WORD),
     Create(Log, SLOT),
     Create(Log, FENCE),
-    Create(Log, "witness/part"),
+    Create(Log, CHECKPOINT),
+    Create(Log, DELIVERED),
+    Create(Log, HEALED),
     Create(Evidence, RECORD),
     Create(Evidence, FOREIGN_RECORD),
     Overwrite(Control, EPOCH),
     Overwrite(Log, SLOT),
+    Overwrite(Log, CHECKPOINT),
     Overwrite(Evidence, RECORD),
     Delete(Control, EPOCH),
     Delete(Log, SLOT),
+    Delete(Log, CHECKPOINT),
     Delete(Evidence, RECORD),
     List(Control, "epoch/aex/"),
     List(Log, "fence/"),
@@ -114,8 +123,12 @@ const ALLOWED: [(&str, &[Call]); 7] = [
         &[
             Get(Log, SLOT),
             Get(Log, FENCE),
+            Get(Log, CHECKPOINT),
+            Get(Log, DELIVERED),
             Create(Log, SLOT),
             Create(Log, FENCE),
+            Create(Log, CHECKPOINT),
+            Create(Log, HEALED),
             List(Log, "fence/"),
             List(Log, "log/ME1/"),
         ],
@@ -138,6 +151,8 @@ const ALLOWED: [(&str, &[Call]); 7] = [
             Get(Control, WORD),
             Get(Log, SLOT),
             Get(Log, FENCE),
+            Get(Log, CHECKPOINT),
+            Get(Log, DELIVERED),
             Create(Control, EPOCH),
             Create(Control, WORD),
             Create(Log, SLOT),

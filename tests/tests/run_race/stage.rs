@@ -89,10 +89,13 @@ impl Stage {
             .parameter("Architecture", "x86_64")
             .parameter("DnsServer", world.dns_address().to_string());
         let orchestrator = create_stack(&clients, &orchestrator).await.unwrap();
-        // The alarm fires when this test says so, and not because nothing ever listens at the plan's primary.
-        let schedule = format!("lifeboat-{PLAN}-probe");
-        let delete = ["scheduler", "delete-schedule", "--name", &schedule];
-        run(&world.venv().program("aws"), &delete, &environment).await;
+        // The alarm fires when this test says so, and not because nothing ever listens at the plan's primary; and nobody reads
+        // the log besides the runs.
+        for kind in ["probe", "checkpoints"] {
+            let schedule = format!("lifeboat-{PLAN}-{kind}");
+            let delete = ["scheduler", "delete-schedule", "--name", &schedule];
+            run(&world.venv().program("aws"), &delete, &environment).await;
+        }
 
         let place = Place::take().await;
         let file = world.run().file("plan.yaml");

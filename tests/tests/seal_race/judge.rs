@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lifeboat_ledger::control::{Open, Seal};
-use lifeboat_ledger::{Control, Fold, Holder, PenState, Run, Tail, Verdict, slot};
+use lifeboat_ledger::{Control, Expect, Fold, Holder, PenState, Run, Tail, Verdict, slot};
 use lifeboat_rules::plan::Ledger;
 use lifeboat_runtime::{Log, Store};
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl Chain {
                 entries.push(Line { seq: entry.seq, says });
             }
         }
-        let (proof, _) = fold.finish(&[STREAM.to_owned()]);
+        let (proof, _) = fold.finish(&Expect::streams(&[STREAM.to_owned()]));
         assert_eq!(proof.verdict, Verdict::Proven, "{:?}", proof.findings);
         Chain { entries, pen: proof.streams[0].pen.state().clone() }
     }

@@ -60,7 +60,12 @@ impl Track {
     pub async fn run(&self, number: u64, kind: Kind) -> Seen {
         let bucket = format!("race-{number:05}");
         create_bucket(&self.clients, &Bucket::plain(&bucket)).await.unwrap();
-        let ledger = Ledger { bucket: bucket.clone(), prefix: "log/".into(), streams: vec![STREAM.into()] };
+        let ledger = Ledger {
+            bucket: bucket.clone(),
+            prefix: "log/".into(),
+            streams: vec![STREAM.into()],
+            witness: None,
+        };
         let direct = Store::new(&self.clients.config);
         open_for_primary(&direct, &ledger).await;
         let rule = self.lose(kind.lost, &bucket);

@@ -14,6 +14,8 @@ enum Shape {
     Text,
     /// A whole number that is not negative. No plan needs more than 32 bits.
     Whole,
+    /// `true` or `false`.
+    Truth,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list.
@@ -76,6 +78,14 @@ const PLAN: Shape = Shape::Fields(&[
             required("bucket", Shape::Text),
             required("prefix", Shape::Text),
             required("streams", TEXTS),
+            optional(
+                "witness",
+                Shape::Fields(&[
+                    required("prefix", Shape::Text),
+                    required("required", Shape::Truth),
+                    optional("objects_max", Shape::Whole),
+                ]),
+            ),
         ]),
     ),
     required(
@@ -101,7 +111,7 @@ const PLAN: Shape = Shape::Fields(&[
         Shape::Fields(&[
             optional("stack_wait_seconds_max", Shape::Whole),
             optional("seal_tries_max", Shape::Whole),
-            optional("segments_max", Shape::Whole),
+            optional("shard_entries", Shape::Whole),
         ]),
     ),
 ]);
@@ -148,6 +158,7 @@ impl Shape {
         match (self, &mut *value) {
             (Self::Text, Value::String(_)) => {}
             (Self::Whole, Value::Number(n)) if n.as_u64().is_some_and(|n| u32::try_from(n).is_ok()) => {}
+            (Self::Truth, Value::Bool(_)) => {}
             (Self::Word(words), Value::String(word)) if words.contains(&word.as_str()) => {}
             (Self::List(item), Value::Array(items)) => {
                 for (index, value) in items.iter_mut().enumerate() {
@@ -172,6 +183,7 @@ impl Shape {
         match self {
             Self::Text => "text".into(),
             Self::Whole => format!("a whole number from 0 to {}", u32::MAX),
+            Self::Truth => "true or false".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::List(_) => "a list".into(),
             Self::Texts => "names with texts (`Key: value`)".into(),
@@ -186,6 +198,7 @@ impl Shape {
         match self {
             Self::Text => Value::String(String::new()),
             Self::Whole => Value::Number(Number::from(0)),
+            Self::Truth => Value::Bool(false),
             Self::Word(words) => Value::String(words[0].into()),
             Self::List(_) => Value::Array(Vec::new()),
             Self::Texts => Value::Object(Map::new()),

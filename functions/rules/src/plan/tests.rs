@@ -36,7 +36,8 @@ fn good() -> Value {
                 "parameters": {}
             }
         ],
-        "ledger": { "bucket": "aex-log", "prefix": "log/", "streams": ["ME1", "ME2"] },
+        "ledger": { "bucket": "aex-log", "prefix": "log/", "streams": ["ME1", "ME2"],
+            "witness": { "prefix": "witness/", "required": true, "objects_max": 1000 } },
         "dns": {
             "zone_id": "Z0123456789",
             "zone": "aex.internal",
@@ -59,7 +60,7 @@ fn good() -> Value {
         "limits": {
             "stack_wait_seconds_max": 1200,
             "seal_tries_max": 50,
-            "segments_max": 1000000
+            "shard_entries": 200000
         }
     })
 }
@@ -279,7 +280,7 @@ fn every_number_has_bounds_with_a_unit() {
         ("probe.log_still_seconds", 1, 61, " s"),
         ("limits.stack_wait_seconds_max", 9, 7_201, " s"),
         ("limits.seal_tries_max", 0, 1_001, " tries"),
-        ("limits.segments_max", 0, 10_000_001, " log objects"),
+        ("limits.shard_entries", 999, 10_000_001, " entries"),
     ];
     for (field, below, above, unit) in rules {
         let at = format!("/{}", field.replace('.', "/"));
@@ -436,6 +437,26 @@ fn streams_are_unique_parts_of_keys() {
     refused("/ledger/streams", json!([]), &["ledger.streams"], "at least 1");
     let many: Vec<String> = (0..101).map(|n| format!("ME{n}")).collect();
     refused("/ledger/streams", json!(many), &["ledger.streams"], "may have 100 at most");
+}
+
+#[test]
+fn the_witness_lies_where_it_may_be_read() {
+    for bad in ["witness", "", "log/", "witness/healed/", "/witness/"] {
+        refused("/ledger/witness/prefix", json!(bad), &["ledger.witness.prefix"], "must be `witness/`");
+    }
+    for bad in [0, 10_001] {
+        refused(
+            "/ledger/witness/objects_max",
+            json!(bad),
+            &["ledger.witness.objects_max"],
+            "from 1 to 10000",
+        );
+    }
+    refused("/ledger/witness/required", json!("true"), &["ledger.witness.required"], "must be true or false");
+    let without = with("/ledger/witness", Value::Null);
+    assert_eq!(Plan::from_value(without).expect("it may be left out").ledger.witness, None);
+    let short = Plan::from_value(with("/ledger/witness/objects_max", Value::Null)).expect("it has a default");
+    assert_eq!(short.ledger.witness.map(|witness| witness.objects_max), Some(1_000));
 }
 
 #[test]

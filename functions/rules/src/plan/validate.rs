@@ -103,7 +103,7 @@ fn limits(limits: &Limits, found: &mut Problems) {
         " s",
     );
     found.within("limits.seal_tries_max", limits.seal_tries_max, &bounds::SEAL_TRIES, " tries");
-    found.within("limits.segments_max", limits.segments_max, &bounds::SEGMENTS, " log objects");
+    found.within("limits.shard_entries", limits.shard_entries, &bounds::SHARD_ENTRIES, " entries");
 }
 
 /// What has been found so far.

@@ -32,6 +32,8 @@ pub const STACK_NAME_CHARS_MAX: usize = 128;
 pub const STACK_TOKEN_CHARS: usize = 7;
 /// `ledger.streams`.
 pub const STREAMS: RangeInclusive<usize> = 1..=100;
+/// `ledger.witness.objects_max`: Firehose makes an object of 1 MiB or more, or one a minute, and one call reads them all.
+pub const WITNESS_OBJECTS: RangeInclusive<u32> = 1..=10_000;
 /// `dns.records`; the limits of one batch are usually met sooner.
 pub const RECORDS: RangeInclusive<usize> = 1..=499;
 /// Values of one record on one side: Route 53's own limit.
@@ -52,6 +54,6 @@ pub const ANTI_FLAP_SECONDS: RangeInclusive<u32> = 0..=604_800;
 pub const STACK_WAIT_SECONDS: RangeInclusive<u32> = 10..=7_200;
 /// `limits.seal_tries_max`.
 pub const SEAL_TRIES: RangeInclusive<u32> = 1..=1_000;
-/// `limits.segments_max`, of one stream: one call of ledger-verify reads all streams, within its own 300 s and its memory.
-/// How many it really manages on Lambda has not been measured.
-pub const SEGMENTS: RangeInclusive<u32> = 1..=10_000_000;
+/// `limits.shard_entries`: one call of ledger-verify reads them within its own 300 s. In the worst case each is an object of
+/// its own, and how many of those a second it manages on Lambda has not been measured.
+pub const SHARD_ENTRIES: RangeInclusive<u32> = 1_000..=10_000_000;

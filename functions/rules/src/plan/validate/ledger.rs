@@ -1,12 +1,15 @@
 //! Rules of the ledger.
 
-use super::super::Ledger;
+use super::super::{Ledger, Witness};
 use super::{Problems, bounds, syntax};
 
 /// What the log bucket's policy guards: a slot below it can be put once and never deleted. Elsewhere the log would
 /// be only as safe as its writers are careful. Two plans never share a bucket: fences carry epochs, and each plan
 /// counts its own.
 const GUARDED_PREFIX: &str = "log/";
+
+/// Where the role of *ledger-verify* may read what Firehose delivered.
+const WITNESS_PREFIX: &str = "witness/";
 
 pub(super) fn check(ledger: &Ledger, found: &mut Problems) {
     if !syntax::is_bucket(&ledger.bucket) {
@@ -29,6 +32,27 @@ pub(super) fn check(ledger: &Ledger, found: &mut Problems) {
             found.add(at, format!("{stream:?} is listed twice"));
         }
     }
+    if let Some(section) = &ledger.witness {
+        witness(section, found);
+    }
+}
+
+fn witness(witness: &Witness, found: &mut Problems) {
+    if witness.prefix != WITNESS_PREFIX {
+        found.add(
+            "ledger.witness.prefix",
+            format!(
+                "{:?} must be `{WITNESS_PREFIX}`, which is all that the role of ledger-verify may read besides the log",
+                witness.prefix
+            ),
+        );
+    }
+    found.within(
+        "ledger.witness.objects_max",
+        witness.objects_max,
+        &bounds::WITNESS_OBJECTS,
+        " delivered objects",
+    );
 }
 
 fn prefix(prefix: &str, found: &mut Problems) {

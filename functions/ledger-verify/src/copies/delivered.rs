@@ -1,0 +1,225 @@
+//! What the witness was delivered: the newest objects, found without listing them all, and read into pieces.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use lifeboat_ledger::object::Reader;
+use lifeboat_ledger::{Finding, Fold, Format, ObjectId, Run, copies};
+use lifeboat_rules::plan::Witness;
+use lifeboat_rules::{ErrorName, StepError};
+use lifeboat_runtime::Log;
+
+/// Objects in flight at once.
+const GETS_IN_FLIGHT: usize = 32;
+/// Where only what is new is asked for: how many objects in a row, from the newest back, may hold nothing of it before
+/// the reading ends. Firehose delivers out of order by a retry, not by more.
+const QUIET_OBJECTS: usize = 64;
+/// Firehose's folders: `YYYY/MM/DD/HH/`, and how many digits each level has.
+const FOLDERS: [usize; 4] = [4, 2, 2, 2];
+/// Pages of one folder that are listed; a bound against a listing that never ends.
+const PAGES_MAX: usize = 1_000;
+
+/// The newest part of a witness.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// The pieces, by stream.
+    pub(super) pieces: BTreeMap<String, Vec<Run>>,
+    /// The sequence of each stream from which on nothing should be missing.
+    pub(super) floors: BTreeMap<String, u64>,
+    /// How many objects were read.
+    pub(super) objects: u64,
+    /// What could not be read, in whole or in part.
+    pub(super) unreadable: Vec<Finding>,
+    /// Whether older objects were left unread.
+    pub(super) cut: bool,
+}
+
+impl Delivered {
+    /// Reads the newest objects of `witness`, and what was put back beside them.
+    ///
+    /// # Errors
+    /// `Transient`. What cannot be read otherwise is told in [`Delivered::unreadable`].
+    pub(super) async fn newest(log: &Log<'_>, witness: &Witness) -> Result<Delivered, StepError> {
+        let mut delivered = Delivered::default();
+        let Some(keys) = delivered.keys(log, witness).await? else { return Ok(delivered) };
+        // The oldest object that holds a stream says from where on the stream should be whole, if older ones were left unread:
+        // what was delivered late to it has a lower sequence than the rest of it.
+        let mut oldest: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+        let mut folds = stream::iter(keys.into_iter().enumerate())
+            .map(async |(age, key)| Ok::<_, StepError>((age, read(log, &key).await?)))
+            .buffer_unordered(GETS_IN_FLIGHT);
+        while let Some((age, fold)) = folds.try_next().await? {
+            for run in fold.runs() {
+                let held = oldest.entry(run.stream.clone()).or_insert((age, run.last_seq));
+                if age > held.0 {
+                    *held = (age, run.last_seq);
+                } else if age == held.0 {
+                    held.1 = held.1.max(run.last_seq);
+                }
+            }
+            delivered.take(&fold);
+        }
+        drop(folds);
+        for (stream, pieces) in &delivered.pieces {
+            let least = pieces.iter().map(|piece| piece.first_seq).min();
+            let floor = if delivered.cut { oldest.get(stream).map(|held| held.1) } else { least };
+            delivered.floors.insert(stream.clone(), floor.unwrap_or(0));
+        }
+        delivered.put_back(log, witness).await?;
+        Ok(delivered)
+    }
+
+    /// Reads from the newest object back, until what comes has nothing that lies above the given sequence of its stream.
+    ///
+    /// # Errors
+    /// As [`Delivered::newest`].
+    pub(super) async fn above(
+        log: &Log<'_>,
+        witness: &Witness,
+        through: &BTreeMap<String, u64>,
+    ) -> Result<Delivered, StepError> {
+        let mut delivered = Delivered::default();
+        let Some(keys) = delivered.keys(log, witness).await? else { return Ok(delivered) };
+        let mut quiet = 0;
+        let mut folds = stream::iter(keys).map(async |key| read(log, &key).await).buffered(GETS_IN_FLIGHT);
+        while let Some(fold) = folds.try_next().await? {
+            let new = |run: &Run| through.get(&run.stream).is_none_or(|through| run.last_seq > *through);
+            quiet = if fold.runs().any(new) { 0 } else { quiet + 1 };
+            delivered.take(&fold);
+            if quiet == QUIET_OBJECTS {
+                delivered.cut = true;
+                break;
+            }
+        }
+        drop(folds);
+        Ok(delivered)
+    }
+
+    /// The keys of the newest objects, the newest first; `None` where they cannot be listed.
+    async fn keys(&mut self, log: &Log<'_>, witness: &Witness) -> Result<Option<Vec<String>>, StepError> {
+        match newest_keys(log, &witness.prefix, witness.objects_max as usize).await {
+            Ok((keys, cut)) => {
+                self.cut = cut;
+                Ok(Some(keys))
+            }
+            Err(err) if err.name == ErrorName::Transient => Err(err),
+            Err(err) => {
+                self.unreadable.push(Finding::unproven(
+                    "",
+                    None,
+                    format!("the witness cannot be listed: {err}"),
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads what Lifeboat has put back of the witness, from the floor of each stream on.
+    async fn put_back(&mut self, log: &Log<'_>, witness: &Witness) -> Result<(), StepError> {
+        for (stream, floor) in self.floors.clone() {
+            let after = copies::healed_key(&witness.prefix, &stream, floor);
+            let prefix = copies::healed_prefix(&witness.prefix, &stream);
+            // One page: what was put back of a thousand holes is more than a comparison needs to know.
+            let page = log.store().page(log.bucket(), &prefix, Some(&after), None).await?;
+            for object in page.objects {
+                let fold = read(log, &object.key).await?;
+                self.take(&fold);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, fold: &Fold) {
+        self.objects += fold.objects();
+        self.unreadable.extend(fold.findings().iter().cloned());
+        for run in fold.runs() {
+            self.pieces.entry(run.stream.clone()).or_default().push(run.clone());
+        }
+    }
+}
+
+/// Reads one object. What is wrong with it is in the fold.
+async fn read(log: &Log<'_>, key: &str) -> Result<Fold, StepError> {
+    let format = Format::default();
+    let unreadable = |why: &str| {
+        let mut fold = Reader::delivery(&format, ObjectId::new(key)).finish();
+        let what = format!("the object could not be read: {why}");
+        fold.add_finding(Finding::unproven("", None, what).in_object(key, 0));
+        fold
+    };
+    let mut object = match log.store().get_stream(log.bucket(), key).await {
+        Ok(Some(object)) => object,
+        Ok(None) => return Ok(unreadable("it was listed and is gone")),
+        Err(err) if err.name == ErrorName::Transient => return Err(err),
+        Err(err) => return Ok(unreadable(&err.to_string())),
+    };
+    let id = ObjectId { key: key.to_owned(), version: object.version.clone() };
+    let mut reader = Reader::delivery(&format, id);
+    object.for_each(|piece| reader.push(piece)).await?;
+    Ok(reader.finish())
+}
+
+/// The keys of the newest `keys_max` objects below Firehose's folders, the newest first, and whether there are older ones.
+async fn newest_keys(log: &Log<'_>, prefix: &str, keys_max: usize) -> Result<(Vec<String>, bool), StepError> {
+    let (mut found, mut cut) = (Vec::new(), false);
+    let mut folders = vec![(prefix.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        if let Some(digits) = FOLDERS.get(depth) {
+            // The newest lies on top of the stack.
+            folders.extend(subfolders(log, &folder, *digits).await?.into_iter().map(|sub| (sub, depth + 1)));
+            continue;
+        }
+        let (keys, more) = last_keys(log, &folder, keys_max - found.len()).await?;
+        found.extend(keys.into_iter().rev());
+        if found.len() == keys_max {
+            cut = more || !folders.is_empty();
+            break;
+        }
+    }
+    Ok((found, cut))
+}
+
+/// The folders in `folder` that are numbers of so many digits, in their order.
+async fn subfolders(log: &Log<'_>, folder: &str, digits: usize) -> Result<Vec<String>, StepError> {
+    let (mut found, mut after) = (Vec::new(), None::<String>);
+    for _ in 0..PAGES_MAX {
+        let page = log.store().page(log.bucket(), folder, after.as_deref(), Some("/")).await?;
+        let last_object = page.objects.last().map(|object| object.key.clone());
+        // `StartAfter` with a common prefix itself would return that prefix again.
+        let last_folder = page.prefixes.iter().max().map(|last| format!("{last}\u{10FFFF}"));
+        after = last_object.max(last_folder);
+        found.extend(page.prefixes.into_iter().filter(|found| {
+            let name = found.strip_prefix(folder).and_then(|name| name.strip_suffix('/')).unwrap_or_default();
+            name.len() == digits && name.bytes().all(|byte| byte.is_ascii_digit())
+        }));
+        if !page.more || after.is_none() {
+            found.sort();
+            return Ok(found);
+        }
+    }
+    Err(StepError::defect(format!(
+        "s3://{}/{folder} has more than {PAGES_MAX} pages of folders",
+        log.bucket()
+    )))
+}
+
+/// The last `keys_max` keys of one folder, in their order, and whether it holds more before them.
+async fn last_keys(log: &Log<'_>, folder: &str, keys_max: usize) -> Result<(Vec<String>, bool), StepError> {
+    let (mut keys, mut cut) = (VecDeque::new(), false);
+    for _ in 0..PAGES_MAX {
+        let after = keys.back().cloned();
+        let page = log.store().page(log.bucket(), folder, after.as_deref(), None).await?;
+        keys.extend(page.objects.into_iter().map(|object| object.key));
+        while keys.len() > keys_max {
+            keys.pop_front();
+            cut = true;
+        }
+        if !page.more {
+            return Ok((keys.into(), cut));
+        }
+    }
+    Err(StepError::defect(format!(
+        "s3://{}/{folder} has more than {PAGES_MAX} pages of objects",
+        log.bucket()
+    )))
+}
