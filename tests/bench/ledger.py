@@ -2,9 +2,10 @@
 """Measures verifiers on one generated ledger, all in one run: `python3 tests/bench/ledger.py`.
 
 It builds `lifeboat` (release), generates the same ledger plain, gzip and zstd, warms the page cache, and then runs every
-program once a round, in the same order. Wall and processor time (user + system) and the peak of memory are the kernel's, by wait4.
-Everything lies in target/bench, the report in target/bench/ledger.md and ledger.json; `--write` puts it into
-functions/ledger/BENCHMARK.md. Needs rclone, and the network once for orjson. Keep the machine quiet.
+program once a round, in the same order; one that has taken a minute in all is not run again. Wall and processor time (user +
+system) and the peak of memory are the kernel's, by wait4. Everything lies in target/bench, the report in target/bench/ledger.md and
+ledger.json; `--write` puts it into functions/ledger/BENCHMARK.md. `--profile` writes target/bench/profile.txt instead: where the
+time goes. Needs rclone, and the network once for orjson. Keep the machine quiet.
 
 What it does not show: reading from S3, a cold disk, another machine.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "bench"
 ORJSON = "orjson==3.13.0"
+SECONDS_MAX = 60  # for one program, of all rounds; the first is run to its end
 
 
 def quietly(*command, **options):
@@ -32,9 +34,14 @@ def prepare(options):
     """Builds, generates and installs what is not there yet; returns the folder of the ledgers."""
     if not shutil.which("rclone"):
         sys.exit("rclone is missing (Debian, Ubuntu: apt-get install rclone)")
+    if options.profile and not shutil.which("perf"):
+        sys.exit("perf is missing (Debian: apt-get install linux-perf; Ubuntu: linux-tools-generic)")
     if options.lifeboat is None:
-        subprocess.run(["cargo", "build", "--release", "-p", "lifeboat"], cwd=ROOT, check=True)
-        options.lifeboat = BENCH.parent / "release" / "lifeboat"
+        # A profile needs the names of functions, which a release does not carry.
+        target, more = (BENCH / "profiled", {"CARGO_PROFILE_RELEASE_STRIP": "none"}) if options.profile else (BENCH.parent, {})
+        build = ["cargo", "build", "--release", "--locked", "-p", "lifeboat", "--target-dir", target]
+        subprocess.run(build, cwd=ROOT, check=True, env={**os.environ, **more})
+        options.lifeboat = target / "release" / "lifeboat"
     ledgers = BENCH / f"ledger-{options.size}-{options.seed}"
     for compression in ("none", "gzip", "zstd"):
         folder = ledgers / compression
@@ -54,9 +61,17 @@ def prepare(options):
     venv = BENCH / ORJSON.replace("==", "-")
     if not (venv / "whole").exists():
         quietly(sys.executable, "-m", "venv", venv)
-        quietly(venv / "bin/pip", "install", "--quiet", ORJSON)
+        quietly(venv / "bin/pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", ORJSON)
         (venv / "whole").touch()
     return ledgers, venv / "bin/python"
+
+
+def profile(lifeboat, folder):
+    """Where one thread's time goes, by function. Where the processor's own counters are not to be had, by the clock."""
+    data, report = BENCH / "perf.data", BENCH / "profile.txt"
+    quietly("perf", "record", "--freq", 999, "--event", "cpu-clock", "--output", data, "--", lifeboat, "ledger", "verify", folder, "--threads", 1)
+    report.write_text(quietly("perf", "report", "--stdio", "--input", data, "--percent-limit", 0.5))
+    print(report.read_text())
 
 
 def programs(lifeboat, ledgers, python):
@@ -147,10 +162,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lifeboat", type=Path, help="a program that was built already, instead of building it")
     parser.add_argument("--write", action="store_true", help="functions/ledger/BENCHMARK.md, too")
+    parser.add_argument("--profile", action="store_true", help="no table, but where the time goes (perf), plain, 1 thread")
     parser.add_argument("--only", default="", help="only the programs whose name has this in it")
     options = parser.parse_args()
     BENCH.mkdir(parents=True, exist_ok=True)
     ledgers, python = prepare(options)
+    if options.profile:
+        return profile(options.lifeboat, ledgers / "none")
 
     proofs = [json.loads(quietly(options.lifeboat, "ledger", "verify", ledgers / c, "--json")) for c in ("none", "gzip", "zstd")]
     heads = [[(stream["stream"], stream["head"]) for stream in proof["streams"]] for proof in proofs]
@@ -165,6 +183,8 @@ def main():
     runs = {name: [] for name, _ in chosen}
     for number in range(options.rounds):
         for name, command in chosen:
+            if sum(wall for wall, _, _ in runs[name]) > SECONDS_MAX:
+                continue
             runs[name].append(measure(command))
             wall, processor, peak = runs[name][-1]
             print(f"round {number + 1}: {name}: {wall:.2f} s, {processor:.2f} s of processor, {peak:.0f} MiB", flush=True)
@@ -173,7 +193,7 @@ def main():
     for name, measured in runs.items():
         wall, processor = (statistics.median(column) for column in list(zip(*measured))[:2])
         table.append({
-            "program": name, "wall_seconds": wall, "processor_seconds": processor,
+            "program": name, "rounds": len(measured), "wall_seconds": wall, "processor_seconds": processor,
             "gb_per_processor_second": size / 1e9 / processor, "gb_per_second": size / 1e9 / wall,
             "memory_mib": max(peak for _, _, peak in measured),
             "processor_seconds_all": [processor for _, processor, _ in measured],
@@ -186,12 +206,12 @@ def main():
     ledger = f"{size / 1e9:.3f} GB, {counts['entries']:,} entries ({size / counts['entries']:.0f} bytes each), {counts['objects']:,} objects"
     lines = [
         f"{machine()}; {', '.join(tools.values())}.", "",
-        f"The ledger: {ledger}, {options.streams} streams, seed {options.seed}. Median of {options.rounds} rounds; memory is the highest of them.", "",
-        "| Program | Wall, s | Processor, s | GB a processor second | GB a second | Memory, MiB |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"The ledger: {ledger}, {options.streams} streams, seed {options.seed}. Times are the median of the rounds; one that had taken {SECONDS_MAX} s in all was not run again.", "",
+        "| Program | Rounds | Wall, s | Processor, s | GB a processor second | GB a second | Memory, MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {row['program']} | {row['wall_seconds']:.2f} | {row['processor_seconds']:.2f} | "
+        f"| {row['program']} | {row['rounds']} | {row['wall_seconds']:.2f} | {row['processor_seconds']:.2f} | "
         f"{row['gb_per_processor_second']:.2f} | {row['gb_per_second']:.2f} | {row['memory_mib']:.0f} |"
         for row in table
     ]

@@ -5,6 +5,7 @@
 //! a checkpoint; `templates` and `policies` ask that.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
@@ -28,6 +29,9 @@ const LOG: &str = "aex-log";
 const PLAN_KEY: &str = "plan/aex.json";
 const MADE_BY: &str = "a test";
 const PUTS_IN_FLIGHT: usize = 32;
+/// Within which an object has an age of a second by the store's clock, which counts in seconds.
+const AGED_WITHIN: Duration = Duration::from_secs(30);
+const POLL_EVERY: Duration = Duration::from_millis(50);
 const NO_BOUNDS: Bounds = Bounds { entries_max: u64::MAX, bytes_max: u64::MAX, seconds_max: 60 };
 
 /// A log in a bucket that keeps versions and refuses nothing, whose reader calls through the proxy.
@@ -152,6 +156,25 @@ impl Stage {
         self.world.proxy().calls_in(&gets).len()
     }
 
+    /// Waits until the store itself says that the object is at least a second old, so that its age can be told from none.
+    async fn has_an_age(&self, key: &str) {
+        let deadline = Instant::now() + AGED_WITHIN;
+        loop {
+            let page = self.store.page(LOG, key, None, None).await.expect("a listing");
+            let object = page.objects.first().expect(key);
+            let read_at = page.read_at.expect("a date");
+            if read_at.duration_since(object.stored_at).as_secs() >= 1 {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{key} was stored at {} and read at {read_at}",
+                object.stored_at
+            );
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    }
+
     /// The greatest point of the metric `name` so far.
     async fn greatest_point(&self, name: &str) -> Option<f64> {
         let plan = Dimension::builder().name("Plan").value("aex").build();
@@ -191,8 +214,7 @@ fn positions(streams: &[StreamProof]) -> Vec<(String, u64, Hash, u64)> {
 async fn an_old_log_is_caught_up_with_in_steps_and_then_only_the_tail_is_read() {
     let mut stage = Stage::set(&["ME1"]).await;
     stage.write("ME1", 299, 2).await;
-    // The objects need an age that can be told from none.
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    stage.has_an_age(&slot::key("log/", "ME1", 298 * 2)).await;
 
     let step = Bounds { entries_max: 120, ..NO_BOUNDS };
     let mut calls = 0;
@@ -205,7 +227,7 @@ async fn an_old_log_is_caught_up_with_in_steps_and_then_only_the_tail_is_read() 
         assert!(stream.objects <= 62, "{} objects in one call", stream.objects);
         match stream.lag_seconds {
             0 => break assert_eq!(through, 1 + 299 * 2),
-            lag => assert!((1..60).contains(&lag), "a lag of {lag} s"),
+            lag => assert!(lag >= 1, "a lag of {lag} s"),
         }
         assert!(calls < 10, "no end");
     }
@@ -305,10 +327,10 @@ async fn a_checkpoint_that_does_not_hold_costs_time_and_never_correctness() {
         let said = base.said.expect("something was passed over");
         assert!(said.contains(why) && said.contains(&key) && said.contains(&held[0]), "{why}: {said}");
         let (examined, _) = stage.verify(Since::Checkpoint).await;
-        if why == "which is not there" {
-            // Nobody can tell it from a log that has lost its end: not proven, and a person looks.
+        if ["which is not there", "with the hash"].contains(&why) {
+            // Nobody can tell it from a log that is not what was verified: not proven, and a person looks.
             assert_eq!((examined.streams.len(), examined.findings.len()), (1, 1), "{examined:?}");
-            assert!(examined.reason.contains("its end may be lost"), "{}", examined.reason);
+            assert!(examined.reason.contains("is not what was verified"), "{}", examined.reason);
         } else {
             assert_eq!(examined.streams, truth.streams, "{why}");
         }
@@ -316,7 +338,7 @@ async fn a_checkpoint_that_does_not_hold_costs_time_and_never_correctness() {
         stage.remove(&key).await;
     }
 
-    // What the forger got right is right: the same record by the same rules is used.
+    // What is checked of a forgery is right here, so it is used: its `covered` is not, which nobody checks on the day.
     let fair = forge(&end, &at_the_end, Some(&good));
     stage.put(&fair.key(), fair.to_bytes()).await;
     assert_eq!(newest(&log, "ME1").await.expect("an answer").proof, Some(end.clone()));
@@ -343,39 +365,133 @@ async fn version(stage: &Stage, stream: &str, slot: u64) -> Option<String> {
     head.version_id().map(str::to_owned)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_is_no_longer_what_was_verified_calls_a_person() {
+/// A log of two checkpoints: the keys of both, and of the segment that the second ends in.
+async fn verified_twice() -> (Stage, String, String, String) {
     let mut stage = Stage::set(&["ME1"]).await;
     stage.write("ME1", 4, 2).await;
     let first = stage.extend_whole().await.remove(0);
     stage.write("ME1", 4, 2).await;
     let second = stage.extend_whole().await.remove(0);
     let boundary = slot::key("log/", "ME1", stage.checkpoint(&second).await.last().slot);
+    (stage, first, second, boundary)
+}
+
+/// That the stream is unproven from wherever it is read, that a person is called, and that nothing is recorded of it.
+async fn is_at_odds(stage: &Stage, first: &str, second: &str, why: &str) {
+    let log = Log::new(&stage.store, &stage.plan.ledger);
+    let base = newest(&log, "ME1").await.expect("an answer");
+    assert_eq!(base.proof.as_ref(), Some(stage.checkpoint(first).await.proof()), "{why}");
+    for since in [Since::Checkpoint, Since::Beginning] {
+        let (examined, _) = stage.verify(since).await;
+        assert_eq!(examined.streams, [], "{since:?}: nothing is built on what is left");
+        let told = examined.findings.iter().any(|finding| {
+            finding.what.contains("is not what was verified")
+                && finding.what.contains(second)
+                && finding.what.contains(why)
+        });
+        assert!(told, "{since:?}: {examined:?}");
+    }
+    let recorded = stage.keys("checkpoint/").await;
+    let extended = stage.schedule().await.expect("an answer");
+    assert!(extended.broken, "{extended:?}");
+    let [stream] = &extended.streams[..] else { panic!("one stream") };
+    assert!(stream.findings[0].what.contains("is not what was verified"), "{stream:?}");
+    assert!(stream.passed_over.len() == 1 && stream.passed_over[0].contains(why), "{stream:?}");
+    assert_eq!(stage.keys("checkpoint/").await, recorded, "a newer checkpoint would hide it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_no_longer_what_was_verified_calls_a_person() {
+    let (mut stage, first, second, boundary) = verified_twice().await;
     let bytes = stage.read(&boundary).await;
 
-    // The log has lost its end, or somebody has put another version in its place: the checkpoint before is used.
+    // It has lost its end.
+    stage.remove(&boundary).await;
+    is_at_odds(&stage, &first, &second, "which is not there").await;
+
+    // The same entries again, in another version: the log is what was verified, and the checkpoint before is used.
+    stage.put(&boundary, bytes).await;
     let log = Log::new(&stage.store, &stage.plan.ledger);
-    let mut older = first;
-    for (why, replacement) in [("which is not there", None), ("there is version", Some(bytes.clone()))] {
-        let lost = replacement.is_none();
-        match replacement {
-            None => stage.remove(&boundary).await,
-            Some(bytes) => stage.put(&boundary, bytes).await,
-        }
-        let base = newest(&log, "ME1").await.expect("an answer");
-        assert_eq!(base.proof.as_ref(), Some(stage.checkpoint(&older).await.proof()), "{why}");
-        for since in [Since::Checkpoint, Since::Beginning] {
-            let (examined, _) = stage.verify(since).await;
-            let told = examined.findings.iter().any(|finding| finding.what.contains("its end may be lost"));
-            assert_eq!(told, lost, "{why}: {examined:?}");
-            assert_eq!(examined.streams.is_empty(), lost, "{why}: nothing is built on what is left");
-        }
-        let [stream] = &stage.extend(NO_BOUNDS).await[..] else { panic!("one stream") };
-        assert!(stream.passed_over.len() == 1 && stream.passed_over[0].contains(why), "{stream:?}");
-        older = stream.checkpoint.clone().expect("what is left of the log is recorded");
-        let extended = stage.schedule().await;
-        assert!(extended.expect("an answer").broken, "{why}");
+    let base = newest(&log, "ME1").await.expect("an answer");
+    assert_eq!((base.proof.as_ref(), base.against), (Some(stage.checkpoint(&first).await.proof()), None));
+    assert!(base.said.as_ref().is_some_and(|said| said.contains("there is version")), "{:?}", base.said);
+    for since in [Since::Checkpoint, Since::Beginning] {
+        let (examined, _) = stage.verify(since).await;
+        assert_eq!((examined.streams.len(), &examined.findings[..]), (1, &[][..]), "{since:?}");
     }
+    assert!(stage.schedule().await.expect("an answer").broken, "somebody put a slot twice");
+    stage.write("ME1", 1, 2).await;
+    stage.extend_whole().await;
+    assert!(!stage.schedule().await.expect("an answer").broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_lost_its_end_and_was_written_on_is_not_proven() {
+    let (mut stage, first, second, boundary) = verified_twice().await;
+
+    // The writer comes back over what is left, and writes on past what was verified: a chain without a fault.
+    let last = stage.checkpoint(&second).await;
+    let mut tail = Tail::new("ME1");
+    for key in stage.keys("log/ME1/").await.into_iter().filter(|key| *key < boundary) {
+        let (_, slot) = slot::parse("log/", &key).expect("a slot");
+        tail.absorb_segment(slot, &stage.read(&key).await).expect("a log that chains");
+    }
+    stage.remove(&boundary).await;
+    stage.writers.insert("ME1".into(), Writer::new("log/", tail, Holder::Primary, None));
+    // In the very slot, where the next listing would find it, but one entry longer; and on.
+    stage.write("ME1", 1, 3).await;
+    stage.write("ME1", 4, 2).await;
+    assert!(stage.writers["ME1"].tail().next_seq() > last.proof().through + 1, "past the checkpoint");
+    is_at_odds(&stage, &first, &second, "ends at").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_that_cannot_be_listed_cost_time_alone() {
+    let mut stage = Stage::set(&["ME1"]).await;
+    stage.write("ME1", 4, 2).await;
+    stage.extend_whole().await;
+    let listing = Scope::origin("verifier").path_prefix("/aex-log/?list-type=2&prefix=checkpoint%2FME1%2F");
+    let denied = stage.world.proxy().add(listing, Fault::Deny);
+    let (examined, read) = stage.verify(Since::Checkpoint).await;
+    assert_eq!((examined.streams.len(), read), (1, 5), "the whole history");
+    assert!(examined.checkpoints[0].contains("could not be listed"), "{:?}", examined.checkpoints);
+    // Nothing is recorded by who cannot see what was recorded before.
+    stage.write("ME1", 1, 1).await;
+    assert_ne!(stage.schedule().await.expect_err("no listing").name, ErrorName::Transient);
+    assert!(stage.world.proxy().lift(denied));
+    assert_eq!(stage.keys("checkpoint/").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_slot_is_found_wherever_it_stands() {
+    let mut stage = Stage::set(&["ME1"]).await;
+    stage.write("ME1", 4, 2).await;
+    stage.extend_whole().await;
+    for slot in [0, 1, 8, 9, u64::MAX] {
+        // Behind the key of that slot: 8 is the last one.
+        let stray = format!("{}.bak", slot::key("log/", "ME1", slot));
+        stage.put(&stray, "a copy").await;
+        for since in [Since::Checkpoint, Since::Beginning] {
+            let answer = verify_history_since(&stage.store, &stage.plan, since).await.expect("a verdict");
+            let found = match &answer {
+                Answer::Broken(examined) => examined.findings[0].object.as_deref() == Some(&stray),
+                _ => false,
+            };
+            // What lies before a checkpoint is not looked at again.
+            assert_eq!(found, since == Since::Beginning || slot >= 8, "{slot}, {since:?}: {answer:?}");
+        }
+        stage.remove(&stray).await;
+    }
+
+    // A stream that consists of the slot 0 is read as well.
+    let zero = Tail::new("ME0");
+    let line = format!("{{\"stream\":\"ME0\",\"seq\":0,\"prev\":\"{}\"}}\n", zero.head());
+    stage.put(&slot::key("log/", "ME0", 0), line).await;
+    let answer = verify_history_since(&stage.store, &stage.plan, Since::Beginning).await.expect("a verdict");
+    let (Answer::Proven(examined) | Answer::Unproven(examined) | Answer::Broken(examined)) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(examined.objects, 6, "{examined:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -423,8 +539,9 @@ async fn a_broken_log_is_told_and_nothing_is_recorded() {
         tail.next_seq(),
         tail.head()
     );
-    stage.put(&slot::key("log/", "ME1", tail.next_seq()), forged).await;
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    let forged_key = slot::key("log/", "ME1", tail.next_seq());
+    stage.put(&forged_key, forged).await;
+    stage.has_an_age(&forged_key).await;
     let recorded = stage.keys("checkpoint/").await;
     let extended = stage.schedule().await.expect("an answer");
     assert!(extended.broken && extended.lag_seconds >= Some(1), "{extended:?}");
@@ -440,7 +557,7 @@ async fn what_cannot_be_read_is_neither_recorded_nor_called_broken() {
     let mut stage = Stage::set(&["ME1", "ME2"]).await;
     stage.write("ME1", 3, 1).await;
     stage.write("ME2", 3, 1).await;
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    stage.has_an_age(&slot::key("log/", "ME1", 1)).await;
     let second = Scope::origin("verifier").method("GET").path_prefix("/aex-log/log/ME1/00000000000000000002");
     let denied = stage.world.proxy().add(second.clone(), Fault::Deny);
     let extended = stage.schedule().await.expect("an answer");

@@ -12,7 +12,8 @@ use lifeboat_rules::plan::Witness;
 use lifeboat_rules::{Mode, Plan, PlanRef, Request, Run, Step, Trigger, TriggerKind};
 use lifeboat_runtime::{Context, Put, Store, now};
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
-use lifeboat_tests::world::{Clients, World, WorldOptions, places};
+use lifeboat_tests::world::proxy::{Fault, Scope};
+use lifeboat_tests::world::{Clients, ORIGIN_LAMBDA, World, WorldOptions, places};
 use run_control::claim_epoch;
 use serde_json::json;
 
@@ -34,7 +35,7 @@ struct Stored {
 }
 
 struct Stage {
-    _world: World,
+    world: World,
     clients: Clients,
     context: Context,
     plan: Plan,
@@ -45,13 +46,15 @@ struct Stage {
 impl Stage {
     /// A plan with a witness, a claimed epoch, and one opened stream.
     async fn set(required: bool) -> Stage {
-        let world = World::start(WorldOptions::default()).await.expect("a world");
+        let mut world = World::start(WorldOptions::default()).await.expect("a world");
         let clients = world.clients(world.recovery());
+        let entrance = world.entrance(ORIGIN_LAMBDA).await.expect("a way in");
+        let through = Clients::new(&entrance, world.recovery());
         for bucket in [Bucket::versioned(CONTROL), Bucket::plain(EVIDENCE), Bucket::versioned(LOG)] {
             create_bucket(&clients, &bucket).await.expect("a bucket");
         }
         let context = Context {
-            store: Store::new(&clients.config),
+            store: Store::new(&through.config),
             control_bucket: CONTROL.into(),
             evidence_bucket: EVIDENCE.into(),
         };
@@ -81,7 +84,7 @@ impl Stage {
             fenced_epoch: 0,
             epoch: Some(EPOCH),
         };
-        Stage { _world: world, clients, context, plan, run, deliveries: 0 }
+        Stage { world, clients, context, plan, run, deliveries: 0 }
     }
 
     /// So many segments of two entries each, written behind `tail` and stored if they are to be.
@@ -167,6 +170,15 @@ impl Stage {
             }
         }
         panic!("the log did not come to rest");
+    }
+
+    /// The first of the calls by which the witness is listed, as an earlier comparison made it.
+    fn listing_the_witness(&self) -> Scope {
+        let gets = self.world.proxy().calls_in(&Scope::everything().method("GET"));
+        let path = gets.iter().map(|record| &record.call.path).find(|path| path.contains("prefix=witness"));
+        let path = path.expect("the witness is listed");
+        let until = path.find("prefix=witness").expect("it says so") + "prefix=witness".len();
+        Scope::everything().path_prefix(&path[..until])
     }
 
     async fn keys(&self, prefix: &str) -> Vec<String> {
@@ -260,52 +272,44 @@ async fn copies_that_differ_are_broken() {
     assert_eq!(at, first.iter().map(|segment| segment.bytes.len()).sum::<usize>());
 }
 
+/// The witness alone would vouch for it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_end_is_put_back_behind_the_fence_and_before_the_seal() {
-    let mut stage = Stage::set(true).await;
-    let (_, segments) = stage.write(stage.tail().await, 5, "a", true).await;
-    stage.deliver(&segments).await;
-    stage.lose(&segments[3]).await;
-    stage.lose(&segments[4]).await;
-
-    let looked = unproven(verify_history(&stage.context.store, &stage.plan).await.expect("a verdict"));
-    assert!(looked.reason.contains("lost its last 4 entries"), "{}", looked.reason);
-    let (history, witness) = proven(stage.history().await);
-    assert_eq!((witness.streams[0].beyond, witness.healed_count), (4, 0));
-    assert!(history.reason.contains("behind the end of the log"), "{}", history.reason);
-    assert_eq!(stage.tail().await.next_seq(), segments[3].slot, "the end is left alone before the fence");
-
-    let Answer::Sealed { streams, healed } = stage.seal(&history.streams).await else {
-        panic!("it can be sealed")
-    };
-    assert_eq!(
-        healed.iter().map(|healed| (healed.first_seq, healed.last_seq)).collect::<Vec<_>>(),
-        [(8, 11)]
-    );
-    assert_eq!(streams[0].seq, 12, "the seal lies behind what was put back");
-    let lost = [segments[3].bytes.clone(), segments[4].bytes.clone()].concat();
-    assert_eq!(stage.get(&healed[0].key).await, Some(lost));
-    // Asked again, it has sealed, and there is nothing to put back.
-    let again = stage.step(Action::Seal { history: history.streams.clone() }).await;
-    assert!(matches!(&again, Answer::Sealed { healed, .. } if healed.is_empty()), "{again:?}");
-
-    let (examined, witness) = proven(stage.step(Action::VerifyTail { history: history.streams }).await);
-    assert_eq!((examined.streams[0].through, examined.entries), (12, 12));
-    assert_eq!((witness.streams[0].compared_through, witness.streams[0].void), (Some(11), 0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_end_that_does_not_follow_is_broken_and_nothing_is_put() {
+async fn a_lost_end_stops_the_run_and_is_not_put_back() {
     let mut stage = Stage::set(false).await;
     let (_, segments) = stage.write(stage.tail().await, 5, "a", true).await;
-    stage.deliver(segments[..2].iter().chain(&segments[4..])).await;
-    stage.lose(&segments[3]).await;
-    stage.lose(&segments[4]).await;
-    let examined = broken(stage.history().await);
-    let finding = &examined.findings[0];
-    assert_eq!(finding.seq, Some(segments[3].slot), "{finding}");
-    assert!(finding.what.contains("neither holds this one"), "{finding}");
-    assert_eq!(stage.tail().await.next_seq(), segments[3].slot);
+    let (whole, _) = proven(stage.history().await);
+    // One that follows the end, and one that does not.
+    for delivered in [&segments[3..], &segments[4..]] {
+        stage.deliver(segments[..2].iter().chain(delivered)).await;
+        for lost in &segments[3..] {
+            stage.lose(lost).await;
+        }
+        let examined = unproven(stage.history().await);
+        let finding = &examined.findings[0];
+        assert_eq!(finding.seq, Some(segments[3].slot), "{finding}");
+        let what = "the witness holds entries through 11 behind the log's end at 7";
+        assert!(finding.what.contains(what), "{finding}");
+        let witness = examined.witness.expect("it was asked");
+        assert!(
+            witness.streams[0].beyond > 0 && witness.healed.iter().all(|it| it.last_seq <= 7),
+            "{witness:?}"
+        );
+        assert_eq!(stage.tail().await.next_seq(), segments[3].slot, "nothing is put behind the end");
+    }
+    // To seal, the witness is not asked: nothing of it may stand in the way behind the fence.
+    let asked = || stage.world.proxy().calls_in(&Scope::everything().path_prefix("/aex-log/witness/")).len();
+    let earlier = asked();
+    let end = stage.tail().await;
+    let short = StreamProof {
+        through: end.next_seq() - 1,
+        head: end.head(),
+        entries: end.next_seq() - 1,
+        pen: end.pen().clone(),
+        ..whole.streams[0].clone()
+    };
+    let sealed = stage.seal(&[short]).await;
+    assert!(matches!(&sealed, Answer::Sealed { streams } if streams[0].seq == 8), "{sealed:?}");
+    assert_eq!(asked(), earlier);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,7 +319,7 @@ async fn what_an_old_primary_sent_but_could_not_put_is_void() {
     stage.deliver(&segments).await;
     let (history, _) = proven(stage.history().await);
     let sealed = stage.seal(&history.streams).await;
-    assert!(matches!(&sealed, Answer::Sealed { healed, .. } if healed.is_empty()), "{sealed:?}");
+    assert!(matches!(sealed, Answer::Sealed { .. }), "{sealed:?}");
     let (_, late) = stage.write(end, 2, "void", false).await;
     stage.deliver(segments[2..].iter().chain(&late)).await;
     let (tail, witness) = proven(stage.step(Action::VerifyTail { history: history.streams }).await);
@@ -372,4 +376,121 @@ async fn a_witness_that_was_never_delivered_is_said() {
     let (_, witness) = proven(stage.history().await);
     assert_eq!((witness.objects, witness.streams.len()), (0, 0));
     assert!(witness.reason.contains("nothing of it was delivered"), "{}", witness.reason);
+}
+
+/// The first reading passes, and says that the copies differ. The second, which would say where, is refused, as it is where
+/// the role lacks `s3:GetObjectVersion`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_differs_and_cannot_be_read_again_is_not_proven() {
+    let mut stage = Stage::set(false).await;
+    let (middle, first) = stage.write(stage.tail().await, 2, "a", true).await;
+    stage.write(middle.clone(), 2, "b", true).await;
+    let (_, other) = stage.write(middle, 1, "c", false).await;
+    let key = stage.deliver(first.iter().chain(&other)).await;
+    let again = Scope::everything().path_prefix(&format!("/{LOG}/{key}?x-id=GetObject&versionId="));
+    let refused = stage.world.proxy().add(again, Fault::Deny);
+    let examined = unproven(stage.history().await);
+    assert_eq!(stage.world.proxy().met(refused), 1);
+    let finding = &examined.findings[0];
+    assert!(finding.what.contains("could not be read again"), "{finding}");
+    assert_eq!((finding.object.as_deref(), finding.seq), (Some(key.as_str()), Some(7)));
+    // It is a fork, once it can be read.
+    stage.world.proxy().lift_all();
+    broken(stage.history().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_may_not_be_listed_or_written_does_not_fail_the_run() {
+    for required in [false, true] {
+        let mut stage = Stage::set(required).await;
+        let (_, segments) = stage.write(stage.tail().await, 4, "a", true).await;
+        stage.deliver([&segments[0], &segments[3]]).await;
+        let judged = |answer: Answer| match (required, answer) {
+            (false, Answer::Proven(examined)) | (true, Answer::Unproven(examined)) => examined,
+            (_, other) => panic!("required: {required}: {other:?}"),
+        };
+        let puts = Scope::everything().method("PUT").path_prefix(&format!("/{LOG}/witness/healed/"));
+        let refused = stage.world.proxy().add(puts, Fault::Deny);
+        let examined = judged(stage.history().await);
+        assert_eq!(stage.world.proxy().met(refused), 1);
+        let witness = examined.witness.expect("it was asked");
+        assert_eq!((witness.streams[0].missing, witness.healed_count, witness.unreadable_count), (4, 0, 1));
+        assert!(witness.unreadable[0].what.contains("could not be put back"), "{:?}", witness.unreadable);
+        stage.world.proxy().lift_all();
+
+        stage.world.proxy().add(stage.listing_the_witness(), Fault::Deny);
+        let examined = judged(stage.history().await);
+        let witness = examined.witness.expect("it was asked");
+        assert_eq!((witness.streams.len(), witness.unreadable_count), (0, 1));
+        assert!(witness.unreadable[0].what.contains("cannot be listed"), "{:?}", witness.unreadable);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_holes_than_a_run_has_time_for_are_counted_and_put_back_by_the_next() {
+    let mut stage = Stage::set(false).await;
+    let (_, segments) = stage.write(stage.tail().await, 2 * 260 + 1, "a", true).await;
+    stage.deliver(segments.iter().step_by(2)).await;
+    let (_, witness) = proven(stage.history().await);
+    assert_eq!((witness.healed_count, witness.healed.len(), witness.streams[0].missing), (256, 20, 8));
+    assert!(witness.reason.contains("8 entries are missing"), "{}", witness.reason);
+    let (_, witness) = proven(stage.history().await);
+    assert_eq!((witness.healed_count, witness.streams[0].missing), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_of_nobody_is_void_and_a_stream_of_nobody_is_said() {
+    for required in [false, true] {
+        let mut stage = Stage::set(required).await;
+        let (middle, first) = stage.write(stage.tail().await, 2, "a", true).await;
+        stage.write(middle.clone(), 2, "b", true).await;
+        stage.deliver(&first).await;
+        let (_, other) = stage.write(middle, 1, "c", false).await;
+        let text = String::from_utf8(other[0].bytes.clone()).expect("text");
+        // Its second line does not follow the first any more, and is no part of this.
+        let line = text.lines().next().expect("a line");
+        stage.deliver_bytes(format!("{}\n", line.replace("\"epoch\":1", "\"epoch\":9")).into_bytes()).await;
+        let (_, witness) = proven(stage.history().await);
+        assert_eq!((witness.streams[0].void, witness.streams[0].same), (1, 4));
+
+        let foreign = String::from_utf8(first[0].bytes.clone()).expect("text");
+        stage.deliver_bytes(foreign.replace("\"ME1\"", "\"ME9\"").into_bytes()).await;
+        let examined = match (required, stage.history().await) {
+            (false, Answer::Proven(examined)) | (true, Answer::Unproven(examined)) => examined,
+            (_, other) => panic!("required: {required}: {other:?}"),
+        };
+        assert_eq!(examined.witness.expect("it was asked").unknown_streams, ["ME9"]);
+        assert!(examined.reason.contains("the plan"), "{}", examined.reason);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_does_not_give_again_stays_missing_in_the_witness() {
+    let mut stage = Stage::set(false).await;
+    let (_, segments) = stage.write(stage.tail().await, 4, "a", true).await;
+    stage.deliver([&segments[0], &segments[3]]).await;
+    verify_history(&stage.context.store, &stage.plan).await.expect("a verdict");
+    // The log is read and proven before the witness is listed, and from then on refuses one of its segments.
+    let proxy = stage.world.proxy();
+    let held = proxy.add(stage.listing_the_witness(), Fault::Hold);
+    let refuse = async {
+        while proxy.met(held) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let key = slot::key("log/", STREAM, segments[1].slot);
+        let path = Scope::everything().method("GET").path_prefix(&format!("/{LOG}/{key}"));
+        let refused = proxy.add(path, Fault::Deny);
+        proxy.release(held).await.expect("it is held");
+        refused
+    };
+    let (answer, refused) = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        tokio::join!(stage.history(), refuse)
+    })
+    .await
+    .expect("an answer in time");
+    assert!(proxy.met(refused) > 0);
+    let (_, witness) = proven(answer);
+    assert_eq!((witness.streams[0].missing, witness.healed_count), (2, 1));
+    assert_eq!(witness.healed[0].first_seq, segments[2].slot);
+    assert!(witness.reason.contains("2 entries are missing"), "{}", witness.reason);
 }

@@ -90,6 +90,61 @@ fn ledger_and_rules_cannot_read_a_clock() {
     assert!(root.contains("disallowed_methods = \"deny\""), "the bans are not errors");
 }
 
+/// The files that may step out of the compiler's proofs, each for processor instructions that it has made sure of.
+const UNSAFE: [&str; 2] = ["functions/ledger/src/fast/plain.rs", "functions/ledger/src/hash/sha_ni.rs"];
+
+#[test]
+fn unsafe_code_is_where_its_proof_is() {
+    let (mut found, mut inherits) = (Vec::new(), 0);
+    for path in files() {
+        let name = path.strip_prefix(places::repository()).expect("below the root").display().to_string();
+        let is_manifest = name.ends_with("Cargo.toml") && !["Cargo.toml", FUZZING].contains(&name.as_str());
+        if !is_manifest && !name.ends_with(".rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("text");
+        if is_manifest {
+            assert!(text.contains("[lints]\nworkspace = true"), "{name} has not the workspace's lints");
+            inherits += 1;
+        } else if unproven_unsafe(&text) > 0 {
+            panic!("{name}: what is unsafe has no `SAFETY:` in the comment above it");
+        } else if lifts(&text).next().is_some() || text.contains(concat!("unsafe", " {")) {
+            found.push(name);
+        }
+    }
+    found.sort();
+    assert_eq!(found, UNSAFE);
+    assert_eq!(inherits, Graph::read().members.len(), "manifests");
+    let root = std::fs::read_to_string(places::repository().join("Cargo.toml")).expect("the manifest");
+    assert!(root.contains("unsafe_code = \"deny\""), "unsafe code is no error");
+    // The same look at a file that proves nothing, or not at this place.
+    let (allow, safety) = (concat!("#[allow(unsafe", "_code)]"), "// SAFETY: it is.");
+    assert_eq!(unproven_unsafe(&format!("    {safety}\n    // It was.\n    {allow}\n")), 0);
+    assert_eq!(unproven_unsafe(&format!("{safety}\n{allow}\nfn f() {{}}\n{allow}\n")), 1);
+}
+
+/// A workspace of its own, without the lint: what is unsafe there is found by the word alone.
+const FUZZING: &str = "tests/fuzz/Cargo.toml";
+
+/// The numbers of the lines that lift the ban on unsafe code; written apart, so that this file has none.
+fn lifts(text: &str) -> impl Iterator<Item = usize> {
+    let names = |line: &str| line.contains(concat!("unsafe", "_code")) && line.contains("#");
+    text.lines().enumerate().filter(move |(_, line)| names(line)).map(|(number, _)| number)
+}
+
+/// How many of them have no proof in the comment right above them.
+fn unproven_unsafe(text: &str) -> usize {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let proven = |number: usize| {
+        lines[..number]
+            .iter()
+            .rev()
+            .take_while(|line| line.starts_with("//"))
+            .any(|line| line.contains("SAFETY:"))
+    };
+    lifts(text).filter(|number| !proven(*number)).count()
+}
+
 #[test]
 fn no_file_names_a_place_on_one_machine() {
     let mut found = Vec::new();

@@ -284,3 +284,34 @@ async fn the_end_of_any_stream_and_of_any_part_of_it_is_found() {
         }
     }
 }
+
+/// Keys that are no slots are paged over: a page that is full of them is not the end of a stream.
+#[tokio::test]
+async fn a_page_full_of_strays_is_not_the_end() {
+    for (slots, stray_behind) in [(1, 0), (2, 1), (1_500, 700), (5, 5)] {
+        let s3 = log_of(slots, 1, false);
+        for number in 0..2_500 {
+            let key = format!("/bucket/{}.{number:06}", slot::key("log/", "ME1", stray_behind));
+            s3.objects.lock().unwrap().insert(key, vec![b'x']);
+        }
+        let (store, ledger) = (s3.clone().start().await, ledger());
+        let log = Log::new(&store, &ledger);
+        for from in [0, 1] {
+            let head = log.head_from("ME1", from).await.unwrap().map(|head| head.slot);
+            assert_eq!(head, Some(slots), "{slots} slots from {from}, strays behind {stray_behind}");
+        }
+        let head = log.at_or_before("ME1", slots - 1).await.unwrap().map(|head| head.slot);
+        assert_eq!(head, (slots > 1).then_some(slots - 1), "strays behind {stray_behind}");
+        reads(&s3);
+    }
+
+    // So many that no search goes through them: it ends, and does not say that there is nothing.
+    let s3 = log_of(1, 1, false);
+    for number in 0..130_000 {
+        let key = format!("/bucket/{}.{number:06}", slot::key("log/", "ME1", 0));
+        s3.objects.lock().unwrap().insert(key, vec![b'x']);
+    }
+    let (store, ledger) = (s3.clone().start().await, ledger());
+    assert_eq!(named(Log::new(&store, &ledger).head("ME1").await), ErrorName::Transient);
+    assert!(reads(&s3) < 135);
+}

@@ -218,6 +218,8 @@ fn schedules_send_what_their_function_reads() {
     };
     let template = read("infra/orchestrator.yaml");
     assert_eq!(of_kind(&template, "AWS::Scheduler::Schedule").count(), 2);
+    let checkpoints = &template["Resources"]["Checkpoints"]["Properties"];
+    assert_eq!(checkpoints["ScheduleExpression"], "rate(5 minutes)", "what `lag_seconds` is held against");
     assert!(wrong(&template).is_empty(), "{:?}", wrong(&template));
     let mut spoiled = template;
     let target = &mut spoiled["Resources"]["Checkpoints"]["Properties"]["Target"];
@@ -263,21 +265,27 @@ fn alarms_watch_what_is_written_and_reach_whom_they_tell() {
     assert_eq!(wrong(&spoiled).len(), 2, "{:?}", wrong(&spoiled));
 }
 
-/// The log bucket knows the verifier by the name of its role, which is said in two templates.
+/// The buckets know the verifier by the name of its role, which is said in two templates.
 #[test]
-fn the_verifier_of_the_log_bucket_is_the_role_of_ledger_verify() {
+fn the_verifier_of_the_buckets_is_the_role_of_ledger_verify() {
     let (foundation, orchestrator) = (read("infra/foundation.yaml"), read("infra/orchestrator.yaml"));
     let role = orchestrator["Resources"]["LedgerVerifyRole"]["Properties"]["RoleName"].as_str();
-    let policy = &foundation["Resources"]["LogBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"];
-    let verifiers: Vec<&str> = policy
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|statement| statement["Sid"] == "OnlyTheVerifierMakesCheckpoints")
-        .flat_map(|statement| list(&statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]))
-        .filter_map(|arn| Some(arn.split_once(":role/")?.1))
-        .collect();
-    assert_eq!(verifiers, [role.expect("a role with a name")]);
+    for (bucket, sid, keys) in [
+        ("LogBucket", "OnlyTheVerifierMakesCheckpoints", "/checkpoint/*"),
+        ("EvidenceBucket", "OnlyTheVerifierLeavesShards", "/*/shards/*"),
+    ] {
+        let policy = &foundation["Resources"][format!("{bucket}Policy")]["Properties"]["PolicyDocument"];
+        let statements = policy["Statement"].as_array().into_iter().flatten();
+        let of_sid: Vec<&Value> = statements.filter(|statement| statement["Sid"] == sid).collect();
+        let verifiers: Vec<&str> = of_sid
+            .iter()
+            .flat_map(|statement| list(&statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]))
+            .filter_map(|arn| Some(arn.split_once(":role/")?.1))
+            .collect();
+        assert_eq!(verifiers, [role.expect("a role with a name")], "{sid}");
+        let resources: Vec<&str> = of_sid.iter().flat_map(|statement| list(&statement["Resource"])).collect();
+        assert!(matches!(resources[..], [one] if one.ends_with(keys)), "{sid}: {resources:?}");
+    }
 }
 
 /// What the emulator cannot be asked, so that only the wording is left to look at; `policies` asks all the rest.

@@ -172,6 +172,7 @@ class Chain:
     head: str = ZEROS
     newest_epoch: int = 0
     pen: dict = field(default_factory=lambda: {"kind": "unopened"})
+    is_witness: bool = False  # of a `firehose` ledger: control entries need not be in it
 
     def take(self, entry, linked):
         if linked and self.head is not None and entry.prev != self.head:
@@ -180,6 +181,8 @@ class Chain:
             pass
         elif entry.control:
             self.control(entry.control)
+        elif self.is_witness and self.pen["kind"] == "unopened":
+            pass
         elif entry.epoch != self.entitled():
             raise Fault(f"written under epoch {entry.epoch} while the pen is {self.pen}")
         self.first = entry.seq if self.first is None else self.first
@@ -287,7 +290,7 @@ class Ledger:
                 self.repeated += entry.hash in same
                 same.setdefault(entry.hash, entry)
         for stream, entries in streams.items():
-            chain = self.chains.setdefault(stream, Chain())
+            chain = self.chains.setdefault(stream, Chain(is_witness=True))
             for seq in sorted(entries):
                 entry, *others = entries[seq].values()
                 due = seq if chain.through is None else chain.through + 1

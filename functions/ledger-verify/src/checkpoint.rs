@@ -2,7 +2,13 @@
 //!
 //! Finding the newest one takes a few listings (`Log::checkpoint_through`), and believing it four reads: itself, the one
 //! before it, and the segment that it ends in. One that does not hold is passed over for an older one, and at last for the
-//! whole history: that costs time and is said. What a checkpoint rests on is written down in [`lifeboat_ledger::checkpoint`];
+//! whole history: that costs time and is said.
+//!
+//! One that is sound in itself, and whose last entry the log does not hold any more, costs the proof as well: somebody
+//! verified an entry that was lost or replaced since, and what was written behind it afterwards may chain without a fault.
+//! Nothing is recorded of such a stream, since a newer checkpoint would hide it. It ends when the segment is there again.
+//!
+//! What a checkpoint rests on is written down in [`lifeboat_ledger::checkpoint`];
 //! who may create one is the business of the log bucket's policy.
 
 use std::pin::pin;
@@ -10,7 +16,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use lifeboat_ledger::checkpoint::{self, Boundary, Checkpoint, Covered};
+use lifeboat_ledger::checkpoint::{self, AtOdds, Boundary, Checkpoint, Covered};
 use lifeboat_ledger::object::Layout;
 use lifeboat_ledger::proof::Expect;
 use lifeboat_ledger::{Finding, Fold, Proof, StreamProof, Verdict, slot};
@@ -37,70 +43,98 @@ const LOOKS: u32 = 2;
 pub struct Base {
     /// What was proven before; none where there is no checkpoint that holds.
     pub proof: Option<StreamProof>,
-    /// The last slot that it covers; 0 for none.
-    pub last_slot: u64,
+    /// The last slot that it covers.
+    pub last_slot: Option<u64>,
     /// Which checkpoint this is, and why others were passed over, for a person; none where there is no checkpoint at all.
     pub said: Option<String>,
-    /// The last sequence that a checkpoint vouches for whose last segment is not there any more, or not as it was; 0 for none. A log
-    /// that ends before it may have lost its end.
-    pub reached: u64,
+    /// What stands against the stream: the newest checkpoint whose last entry the log does not hold.
+    pub against: Option<Finding>,
 }
 
 /// The newest checkpoint of `stream` that holds, as something to read on from.
 ///
 /// # Errors
-/// `Transient` where the store did not answer just now; as [`lifeboat_runtime::aws_error`] where it cannot be listed.
+/// `Transient` where the store did not answer just now. That the checkpoints cannot be listed is said, and no error: the whole
+/// history is read then.
 pub async fn newest(log: &Log<'_>, stream: &str) -> Result<Base, StepError> {
-    let (held, passed_over) = newest_that_holds(log, stream).await?;
+    let Search { held, passed_over, against, unlisted } = search(log, stream).await?;
     let mut said: Vec<String> =
         held.iter().map(|held| format!("verified before through {}", held.key())).collect();
-    let reached = passed_over.iter().map(|over| over.reached).max().unwrap_or(0);
-    said.extend(passed_over.into_iter().map(|over| over.why));
+    said.extend(passed_over);
+    said.extend(unlisted.map(|err| format!("stream {stream}: passed over: could not be listed: {err}")));
     Ok(Base {
-        reached,
-        last_slot: held.as_ref().map_or(0, |held| held.last().slot),
+        against,
+        last_slot: held.as_ref().map(|held| held.last().slot),
         proof: held.map(|held| held.proof().clone()),
         said: (!said.is_empty()).then(|| said.join("; ")),
     })
 }
 
-/// A checkpoint that does not hold.
-struct PassedOver {
-    why: String,
-    /// How far it vouches, where it is sound in itself and only the log is not what it was; 0 otherwise.
-    reached: u64,
+/// What the search for the newest checkpoint gave.
+#[derive(Default)]
+struct Search {
+    /// The newest that holds.
+    held: Option<Checkpoint>,
+    /// Why those that are newer do not.
+    passed_over: Vec<String>,
+    /// As [`Base::against`].
+    against: Option<Finding>,
+    /// Why there was no more to see.
+    unlisted: Option<StepError>,
+}
+
+/// Why a checkpoint does not hold.
+enum PassedOver {
+    /// There is something wrong with itself, or the same entries were put again.
+    Itself(String),
+    /// It is sound, and the log does not hold the entry `through`, in which it ends.
+    Log { through: u64, why: String },
 }
 
 impl From<String> for PassedOver {
     fn from(why: String) -> PassedOver {
-        PassedOver { why, reached: 0 }
+        PassedOver::Itself(why)
     }
 }
 
 /// The newest checkpoint that holds, and why those that are newer do not.
-async fn newest_that_holds(
-    log: &Log<'_>,
-    stream: &str,
-) -> Result<(Option<Checkpoint>, Vec<PassedOver>), StepError> {
-    let (mut passed_over, mut through) = (Vec::new(), Some(u64::MAX));
+async fn search(log: &Log<'_>, stream: &str) -> Result<Search, StepError> {
+    let (mut search, mut through) = (Search::default(), Some(u64::MAX));
     for _ in 0..TRIES_MAX {
         let Some(up_to) = through else { break };
-        let Some(found) = log.checkpoint_through(stream, up_to).await? else { break };
-        match holds(log, stream, &found).await {
-            Ok(Ok(checkpoint)) => return Ok((Some(checkpoint), passed_over)),
-            Ok(Err(PassedOver { why, reached })) => {
-                let why = format!("passed over {}: it {why}", found.object.key);
-                passed_over.push(PassedOver { why, reached });
-            }
+        let found = match log.checkpoint_through(stream, up_to).await {
+            Ok(Some(found)) => found,
+            Ok(None) => break,
             Err(err) if err.name == ErrorName::Transient => return Err(err),
             Err(err) => {
-                let why = format!("passed over {}: it could not be read: {err}", found.object.key);
-                passed_over.push(why.into());
+                search.unlisted = Some(err);
+                break;
             }
-        }
+        };
+        let key = &found.object.key;
+        let why = match holds(log, stream, &found).await {
+            Ok(Ok(checkpoint)) => {
+                search.held = Some(checkpoint);
+                break;
+            }
+            Ok(Err(PassedOver::Itself(why))) => why,
+            Ok(Err(PassedOver::Log { through, why })) => {
+                search.against.get_or_insert_with(|| {
+                    let what = format!(
+                        "entry {through} of the log is not what was verified: checkpoint {key} {why}"
+                    );
+                    // Of no sequence: what the reading itself finds there is not to be taken for told.
+                    Finding::unproven(stream, None, what)
+                });
+                why
+            }
+            Err(err) if err.name == ErrorName::Transient => return Err(err),
+            Err(err) => format!("could not be read: {err}"),
+        };
+        search.passed_over.push(format!("passed over {key}: it {why}"));
         through = found.number.checked_sub(1);
     }
-    Ok((None, passed_over))
+    Ok(search)
 }
 
 /// Reads a checkpoint and holds it against the one before it and the log; the inner error says why it does not hold.
@@ -135,13 +169,15 @@ async fn holds(
         }
     }
     let segment = log.key(stream, checkpoint.last().slot);
-    let reached = checkpoint.proof().through;
+    let through = checkpoint.proof().through;
     let Some((bytes, version)) = log.store().get_versioned(log.bucket(), &segment, None).await? else {
-        return Ok(Err(PassedOver { why: format!("ends in {segment}, which is not there"), reached }));
+        let why = format!("ends in {segment}, which is not there");
+        return Ok(Err(PassedOver::Log { through, why }));
     };
     Ok(match checkpoint.ends_in(&segment, version.as_deref(), &bytes) {
         Ok(()) => Ok(checkpoint),
-        Err(why) => Err(PassedOver { why: why.to_string(), reached }),
+        Err(AtOdds::Version(why)) => Err(PassedOver::Itself(why)),
+        Err(AtOdds::Entries(why)) => Err(PassedOver::Log { through, why }),
     })
 }
 
@@ -196,7 +232,7 @@ pub struct Extended {
     pub lag_seconds: Option<u64>,
     /// Whether anything stands against the log or a checkpoint.
     pub broken: bool,
-    /// Each stream. A ledger that is fenced by leases has no segments to make checkpoints of.
+    /// Each stream.
     pub streams: Vec<ExtendedStream>,
 }
 
@@ -300,11 +336,15 @@ async fn extend_stream(
     until: Instant,
     made_by: &str,
 ) -> Result<ExtendedStream, StepError> {
-    let (base, passed_over) = newest_that_holds(log, name).await?;
+    let Search { held: base, passed_over, against, unlisted } = search(log, name).await?;
+    if let Some(err) = unlisted {
+        return Err(err);
+    }
     let before = base.as_ref().map(Checkpoint::proof);
     let mut looks = 1;
     let (new, objects, proof) = loop {
-        let (new, fold) = read_new(log, name, base.as_ref(), bounds, until).await?;
+        let (new, mut fold) = read_new(log, name, base.as_ref(), bounds, until).await?;
+        against.iter().for_each(|finding| fold.add_finding(finding.clone()));
         let objects = fold.objects();
         let from = before.into_iter().cloned().collect();
         let (proof, _) = fold.finish(&Expect { from, ..Expect::streams(&[name.to_owned()]) });
@@ -319,8 +359,8 @@ async fn extend_stream(
         objects,
         checkpoint: None,
         lag_seconds: new.lag_seconds,
-        findings: Vec::new(),
-        passed_over: passed_over.into_iter().map(|over| over.why).collect(),
+        findings: against.iter().cloned().collect(),
+        passed_over,
     };
     let Some(first) = new.first else { return Ok(extended) };
     match (proof, new.last) {

@@ -42,8 +42,6 @@ pub struct Surveyed {
     pub said: Option<String>,
     /// The slots that are new since.
     pub new: Range,
-    /// The last sequence that a checkpoint vouches for which was passed over because the log is not what it was; 0 for none.
-    pub reached: u64,
 }
 
 impl Survey {
@@ -55,18 +53,23 @@ impl Survey {
         let log = Log::new(store, &plan.ledger);
         let (mut streams, mut findings) = (Vec::new(), Vec::new());
         for stream in log.streams().await? {
-            // Read from the beginning or not, what checkpoints say of the end is heard.
+            // Read from the beginning or not: an entry that was verified and is not there any more stands against the stream.
             let newest = crate::checkpoint::newest(&log, &stream).await?;
-            let reached = newest.reached;
-            let (base, after, said) = match since {
-                Since::Beginning => (None, 0, None),
+            findings.extend(newest.against);
+            let (base, last_slot, said) = match since {
+                Since::Beginning => (None, None, None),
                 Since::Checkpoint => (newest.proof, newest.last_slot, newest.said),
             };
-            let head =
-                if after > 0 { log.head_from(&stream, after).await? } else { log.head(&stream).await? };
-            let until = head.map_or(0, |head| head.slot);
-            findings.extend(read::strays(&log, &stream).await?);
-            streams.push(Surveyed { base, said, new: Range { stream, after, until }, reached });
+            let head = log.head_from(&stream, last_slot.unwrap_or(0)).await?;
+            let strays = read::strays(&log, &stream, head.as_ref().map(|head| head.slot)).await?;
+            // Behind the greatest slot there is none, and where there is none at all, nothing to read.
+            let from = last_slot.map_or(Some(0), |last| last.checked_add(1));
+            let new = match (from, head) {
+                (Some(from), Some(head)) => Range { stream: stream.clone(), from, until: head.slot },
+                _ => Range { stream: stream.clone(), from: 1, until: 0 },
+            };
+            findings.extend(strays);
+            streams.push(Surveyed { base, said, new });
         }
         Ok(Survey { streams, findings })
     }
@@ -80,7 +83,7 @@ impl Survey {
     pub fn new_entries(&self) -> u64 {
         let new = |stream: &Surveyed| {
             let proven = stream.base.as_ref().map_or(0, |base| base.through);
-            stream.new.until.saturating_sub(proven.max(stream.new.after))
+            stream.new.slots().min(stream.new.until.saturating_sub(proven))
         };
         self.streams.iter().fold(0, |total, stream| total.saturating_add(new(stream)))
     }
@@ -97,7 +100,7 @@ impl Survey {
     /// Judges what was read of the new slots, joined to the proven prefixes, and compares it with the witness.
     ///
     /// # Errors
-    /// `Transient`; as [`lifeboat_runtime::aws_error`] where something cannot be put back.
+    /// `Transient`; as [`lifeboat_runtime::aws_error`] where the log cannot be listed.
     pub async fn conclude(
         &self,
         store: &Store,
@@ -118,19 +121,6 @@ impl Survey {
         }
         let objects = fold.objects();
         let (mut proof, _) = fold.finish(&Expect { from, end: End::Open, ..Expect::streams(&names) });
-        for stream in &self.streams {
-            let ends_before =
-                |proof: &StreamProof| proof.stream == stream.new.stream && proof.through < stream.reached;
-            if let Some(at) = proof.streams.iter().position(ends_before) {
-                let StreamProof { stream: name, through, .. } = proof.streams.remove(at);
-                let what = format!(
-                    "the log ends at {through}, and a checkpoint was made when it reached {}: its end may be lost",
-                    stream.reached
-                );
-                proof.findings.push(Finding::unproven(&name, Some(through + 1), what));
-                proof.findings_count += 1;
-            }
-        }
         let witness = match copies {
             None => None,
             Some(copies) => {
@@ -148,7 +138,7 @@ impl Survey {
             // Beyond those that are told one by one, and the one about numbers that are too great.
             examined.findings_count = examined.findings_count.max(proof.findings_count);
             examined.proven_before = proven;
-            examined.checkpoints = self.streams.iter().filter_map(|stream| stream.said.clone()).collect();
+            examined.tell_checkpoints(self.streams.iter().filter_map(|stream| stream.said.clone()));
             if proven > 0 && examined.findings_count == 0 {
                 examined.reason = format!(
                     "{} streams, {} entries; {} of them were read now, in {objects} objects",

@@ -11,6 +11,7 @@ pub mod history;
 mod metrics;
 pub mod read;
 pub mod shards;
+mod told;
 mod verify;
 
 use lifeboat_ledger::control::{Open, Seal};
@@ -85,9 +86,6 @@ pub enum Answer {
     Sealed {
         /// Where.
         streams: Vec<Sealed>,
-        /// What the log had lost at its end, and was put back from the witness before.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        healed: Vec<Healed>,
     },
     /// Of `Seal`: the log still advances, so somebody acknowledges. Nothing was put.
     Advancing {
@@ -134,6 +132,13 @@ pub struct Examined {
     pub witness: Option<Witnessed>,
 }
 
+impl Examined {
+    /// Says which checkpoints were used and passed over.
+    fn tell_checkpoints(&mut self, said: impl IntoIterator<Item = String>) {
+        self.checkpoints = said.into_iter().map(|said| told::cut(&said, told::CHECKPOINTS_MAX)).collect();
+    }
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -152,7 +157,7 @@ impl Answer {
             "{} of {all} streams are {what}, the fence stands, the stacks are left; then: {finding}",
             streams.len()
         );
-        Answer::HalfDone { reason, streams }
+        Answer::HalfDone { reason: told::cut(&reason, told::REASON_MAX), streams }
     }
 
     fn of(
@@ -173,9 +178,10 @@ impl Answer {
         let findings_count = findings.len() as u64;
         let reason = match findings.first() {
             None => format!("{} streams, {entries} entries in {objects} objects", streams.len()),
-            Some(worst) => worst.to_string(),
+            Some(worst) => told::cut(&told::finding(worst.clone()).to_string(), told::REASON_MAX),
         };
         findings.truncate(FINDINGS_MAX);
+        let findings = findings.into_iter().map(told::finding).collect();
         let (proven_before, checkpoints) = (0, Vec::new());
         let examined = Examined {
             reason,
@@ -196,10 +202,16 @@ impl Answer {
     }
 
     /// Adds what the witness said.
-    fn with_witness(mut self, witness: Option<Witnessed>) -> Answer {
+    fn with_witness(mut self, mut witness: Option<Witnessed>) -> Answer {
+        if let Some(witness) = &mut witness {
+            witness.reason = told::cut(&witness.reason, told::REASON_MAX);
+            let unreadable = std::mem::take(&mut witness.unreadable);
+            witness.unreadable = unreadable.into_iter().map(told::finding).collect();
+        }
         if let Answer::Proven(examined) | Answer::Unproven(examined) | Answer::Broken(examined) = &mut self {
             if let Some(notable) = witness.as_ref().filter(|witness| witness.is_notable()) {
-                examined.reason = format!("{}; {}", examined.reason, notable.reason);
+                let both = format!("{}; {}", examined.reason, notable.reason);
+                examined.reason = told::cut(&both, 2 * told::REASON_MAX);
             }
             examined.witness = witness;
         }
@@ -348,13 +360,8 @@ async fn seal(
         }
     }
     aws::put_fence(store, &plan.ledger, epoch, run).await?;
-    // Nobody writes any more, and nothing is closed yet: now the end can be put back, if the log has lost it.
-    let (healed, lost) = copies::mend_end(store, plan, &control, history).await?;
-    if let Some(finding) = lost {
-        return Ok(Answer::half_done("sealed", vec![], history.len(), &finding));
-    }
     Ok(match append_to_all(store, plan, history, &control).await? {
-        (streams, None) => Answer::Sealed { streams, healed },
+        (streams, None) => Answer::Sealed { streams },
         (streams, Some(finding)) => Answer::half_done("sealed", streams, history.len(), &finding),
     })
 }

@@ -25,10 +25,25 @@ const BACK_OFF_MILLIS: u64 = 200;
 pub struct Range {
     /// The stream.
     pub stream: String,
-    /// The range begins behind this slot; 0 for the beginning of the stream.
-    pub after: u64,
-    /// The last slot of the range.
+    /// The first slot that may be in it.
+    pub from: u64,
+    /// The last one; smaller than the first where there is none.
     pub until: u64,
+}
+
+impl Range {
+    /// How many slots it has.
+    pub fn slots(&self) -> u64 {
+        match self.until.checked_sub(self.from) {
+            Some(more) => more.saturating_add(1),
+            None => 0,
+        }
+    }
+
+    /// Whether `slot` of `stream` is in it.
+    pub fn holds(&self, stream: &str, slot: u64) -> bool {
+        self.stream == stream && (self.from..=self.until).contains(&slot)
+    }
 }
 
 /// Reads every object of `ranges`, one range after the other. What is wrong with the objects is in the fold.
@@ -49,13 +64,24 @@ pub async fn ranges(log: &Log<'_>, ranges: &[Range]) -> Result<Fold, StepError> 
     Ok(fold)
 }
 
-/// What stands behind the last slot that a number can name: no slot, so nobody's entries, but nothing that belongs there.
+/// What stands behind the slot `last`, the last one of a stream (`None`: it has none), and is no slot: nobody's entries, but
+/// nothing that belongs there. What stands between slots is found by reading them. Slots that were put since are none.
 ///
 /// # Errors
 /// As [`lifeboat_runtime::aws_error`].
-pub async fn strays(log: &Log<'_>, stream: &str) -> Result<Option<Finding>, StepError> {
-    let page = log.page(stream, Some(u64::MAX)).await?;
-    Ok(page.objects.first().map(|object| no_slot(stream, &object.key)))
+pub async fn strays(log: &Log<'_>, stream: &str, last: Option<u64>) -> Result<Option<Finding>, StepError> {
+    let is_stray = |key: &str| slot::parse(log.prefix(), key).is_none_or(|(of, _)| of != stream);
+    // Behind the last that a number can name there are only such, however many were put since the last was found.
+    for after in [last, Some(u64::MAX)] {
+        let page = log.page(stream, after).await?;
+        if let Some(stray) = page.objects.iter().find(|object| is_stray(&object.key)) {
+            return Ok(Some(no_slot(stream, &stray.key)));
+        }
+        if !page.more {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// The keys of a range in their order, the next page listed only once the one before it is used up.
@@ -65,8 +91,8 @@ fn listed<'a>(
 ) -> impl stream::Stream<Item = Result<String, StepError>> + 'a {
     let prefix = slot::stream_prefix(log.prefix(), &range.stream);
     let last = log.key(&range.stream, range.until);
-    let first = (range.after > 0).then(|| log.key(&range.stream, range.after));
-    let begin = (range.after < range.until).then_some(first);
+    let before = range.from.checked_sub(1).map(|before| log.key(&range.stream, before));
+    let begin = (range.from <= range.until).then_some(before);
     stream::try_unfold(begin, move |after| {
         let (prefix, last) = (prefix.clone(), last.clone());
         async move {

@@ -39,6 +39,16 @@ pub struct Set {
     pub shards: Vec<Shard>,
 }
 
+/// What one shard gave, bound to what was asked: whatever else lies under its key is not taken for it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadShard {
+    /// The set's name, and with it every range of it.
+    set: String,
+    shard: usize,
+    fold: Fold,
+}
+
 /// One shard, as it is handed to the call that reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,17 +64,19 @@ pub struct ShardRef {
 /// Cuts `ranges` into shards of `shard_entries` sequences, or of as many more as it takes to have no more than
 /// [`SHARDS_MAX`]. Cutting is arithmetic: nothing is listed.
 pub fn cut(ranges: &[Range], shard_entries: u64) -> Vec<Shard> {
-    let length = |range: &Range| range.until.saturating_sub(range.after);
-    let total = ranges.iter().fold(0u64, |total, range| total.saturating_add(length(range)));
-    let size = shard_entries.max(total.div_ceil(SHARDS_MAX)).max(1);
+    // Many streams together may have more slots than a number of 64 bits counts.
+    let total: u128 = ranges.iter().map(|range| u128::from(range.slots())).sum();
+    let least = u64::try_from(total.div_ceil(u128::from(SHARDS_MAX))).unwrap_or(u64::MAX);
+    let size = shard_entries.max(least).max(1);
     let (mut shards, mut shard, mut room) = (Vec::new(), Shard::new(), size);
-    for Range { stream, after, until } in ranges {
-        let mut after = *after;
-        while after < *until {
-            let end = after.saturating_add(room).min(*until);
-            shard.push(Range { stream: stream.clone(), after, until: end });
-            room -= end - after;
-            after = end;
+    for range in ranges {
+        let mut next = Some(range.from);
+        while let Some(from) = next.filter(|from| *from <= range.until) {
+            let until = from.saturating_add(room - 1).min(range.until);
+            let part = Range { stream: range.stream.clone(), from, until };
+            room -= part.slots();
+            shard.push(part);
+            next = until.checked_add(1);
             if room == 0 {
                 shards.push(std::mem::take(&mut shard));
                 room = size;
@@ -121,7 +133,7 @@ impl Set {
     /// Reads one shard, and stores what came of it. One that an earlier attempt has read is not read again.
     ///
     /// # Errors
-    /// `InputInvalid` where the set has no such shard; as [`read::ranges`].
+    /// `InputInvalid` where the set has no such shard; `Defect` where something else lies in its place; as [`read::ranges`].
     pub async fn verify(
         &self,
         context: &Context,
@@ -134,25 +146,29 @@ impl Set {
             StepError::input_invalid("action.verify_shard.shard", format!("there are {}", self.shards.len()))
         })?;
         let key = fold_key(step, name, shard)?;
-        if context.store.get(&context.evidence_bucket, &key, None).await?.is_some() {
-            return Ok(());
+        if let Some(bytes) = context.store.get(&context.evidence_bucket, &key, None).await? {
+            return read_shard(&key, &bytes, name, shard).map(drop);
         }
         let fold = read::ranges(&Log::new(&context.store, &plan.ledger), ranges).await?;
-        let bytes = serde_json::to_vec(&fold).expect("a fold is strings and numbers");
-        // Of two attempts at once the first stands. Both have read the same slots, which nobody can change.
-        context.store.create(&context.evidence_bucket, &key, &bytes).await.map(drop)
+        let read = ReadShard { set: name.to_owned(), shard, fold };
+        let bytes = serde_json::to_vec(&read).expect("a fold is strings and numbers");
+        match context.store.create(&context.evidence_bucket, &key, &bytes).await? {
+            Put::Created => Ok(()),
+            // Of two attempts at once the first stands. Both have read the same slots, which nobody can change.
+            Put::Exists(found) => read_shard(&key, &found, name, shard).map(drop),
+        }
     }
 
     /// What all shards have read, as one.
     ///
     /// # Errors
-    /// `Defect` where a shard was never read, or its fold is none.
+    /// `Defect` where a shard was never read, or what lies in its place is not what was read of it.
     pub async fn join(&self, context: &Context, step: &Step, name: &str) -> Result<Fold, StepError> {
         let folds = stream::iter(0..self.shards.len()).map(async |shard| {
             let key = fold_key(step, name, shard)?;
             let bytes = context.store.get(&context.evidence_bucket, &key, None).await?;
             let bytes = bytes.ok_or_else(|| StepError::defect(format!("{key}: the shard was never read")))?;
-            parse::<Fold>(&key, &bytes)
+            read_shard(&key, &bytes, name, shard)
         });
         folds
             .buffer_unordered(GETS_IN_FLIGHT)
@@ -176,6 +192,18 @@ fn fold_key(step: &Step, name: &str, shard: usize) -> Result<String, StepError> 
     Ok(format!("{}{shard:06}.json", folder(step, name)?))
 }
 
+/// The fold in the object at `key`, which is to be that of the shard `shard` of the set `name`.
+fn read_shard(key: &str, bytes: &[u8], name: &str, shard: usize) -> Result<Fold, StepError> {
+    let read: ReadShard = parse(key, bytes)?;
+    if (read.set.as_str(), read.shard) != (name, shard) {
+        return Err(StepError::defect(format!("{key} is of shard {} of set {}", read.shard, read.set)));
+    }
+    if read.fold.layout() != Layout::Segments {
+        return Err(StepError::defect(format!("{key} is of another layout: {:?}", read.fold.layout())));
+    }
+    Ok(read.fold)
+}
+
 fn parse<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StepError> {
     serde_json::from_slice(bytes)
         .map_err(|err| StepError::caused(ErrorName::Defect, format!("{key} is not what its name says"), err))
@@ -187,20 +215,24 @@ mod tests {
 
     use super::*;
 
-    fn range(stream: &str, after: u64, until: u64) -> Range {
-        Range { stream: stream.into(), after, until }
+    fn range(stream: &str, from: u64, until: u64) -> Range {
+        Range { stream: stream.into(), from, until }
     }
 
     #[test]
     fn a_shard_is_cut_at_its_size_and_may_hold_several_streams() {
-        let ranges = [range("A", 0, 25), range("B", 7, 7), range("C", 100, 103), range("D", 0, 2)];
+        let ranges = [range("A", 0, 24), range("B", 7, 6), range("C", 100, 102), range("D", 0, 1)];
         let expected = [
-            vec![range("A", 0, 10)],
-            vec![range("A", 10, 20)],
-            vec![range("A", 20, 25), range("C", 100, 103), range("D", 0, 2)],
+            vec![range("A", 0, 9)],
+            vec![range("A", 10, 19)],
+            vec![range("A", 20, 24), range("C", 100, 102), range("D", 0, 1)],
         ];
         assert_eq!(cut(&ranges, 10), expected);
-        assert_eq!(cut(&[range("B", 7, 7)], 10), Vec::<Shard>::new());
+        assert_eq!(cut(&[range("B", 7, 6)], 10), Vec::<Shard>::new());
+        // The first slot that a number can name, and the last.
+        for slot in [0, u64::MAX] {
+            assert_eq!(cut(&[range("B", slot, slot)], 10), [vec![range("B", slot, slot)]]);
+        }
     }
 
     #[test]
@@ -215,18 +247,40 @@ mod tests {
         assert!(serde_json::to_vec(&refer).unwrap().len() * SHARDS_MAX as usize <= 200 * 1_024);
     }
 
+    #[test]
+    fn a_shard_is_taken_for_itself_alone() {
+        let written = |set: &str, shard, layout| {
+            let read = ReadShard { set: set.into(), shard, fold: Fold::new(layout) };
+            serde_json::to_vec(&read).unwrap()
+        };
+        let taken = |bytes: &[u8]| read_shard("key", bytes, "0123456789abcdef", 7);
+        let good = taken(&written("0123456789abcdef", 7, Layout::Segments));
+        assert_eq!(good.unwrap(), Fold::new(Layout::Segments));
+        for (bytes, why) in [
+            (written("0123456789abcdef", 8, Layout::Segments), "is of shard 8"),
+            (written("fedcba9876543210", 7, Layout::Segments), "of set fedcba9876543210"),
+            (written("0123456789abcdef", 7, Layout::Firehose), "another layout"),
+            (serde_json::to_vec(&Fold::new(Layout::Segments)).unwrap(), "not what its name says"),
+            (b"{".to_vec(), "not what its name says"),
+        ] {
+            let err = taken(&bytes).unwrap_err();
+            assert_eq!(err.name, ErrorName::Defect);
+            assert!(err.to_string().contains(why), "{why}: {err}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_slot_is_in_one_shard(lengths in prop::collection::vec(0u64..40, 1..6), size in 1u64..15) {
             let ranges: Vec<_> = lengths
                 .iter()
                 .enumerate()
-                .map(|(number, length)| range(&number.to_string(), number as u64 * 3, number as u64 * 3 + length))
+                .map(|(number, length)| range(&number.to_string(), number as u64 * 3 + 1, number as u64 * 3 + length))
                 .collect();
             let slots = |ranges: &[Range]| -> Vec<(String, u64)> {
                 ranges
                     .iter()
-                    .flat_map(|range| (range.after + 1..=range.until).map(|slot| (range.stream.clone(), slot)))
+                    .flat_map(|range| (range.from..=range.until).map(|slot| (range.stream.clone(), slot)))
                     .collect()
             };
             let shards = cut(&ranges, size);

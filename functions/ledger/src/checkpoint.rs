@@ -58,6 +58,17 @@ pub fn parse_key(key: &str) -> Option<(&str, u64)> {
 #[error("{0}")]
 pub struct Invalid(String);
 
+/// How the log is at odds with a checkpoint that is sound in itself, in words that follow its key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AtOdds {
+    /// The last segment was put again, and ends in the same entry: the log is what was verified.
+    #[error("{0}")]
+    Version(String),
+    /// The last segment does not end in the entry that was verified: the log is not what it was.
+    #[error("{0}")]
+    Entries(String),
+}
+
 /// A verified prefix of one stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +91,8 @@ pub struct Boundary {
     pub object_version: Option<String>,
 }
 
-/// The segments that were read, each with the version of its object, as a running digest in the order of their slots.
+/// The segments that were read, each with the version of its object, as a running digest in the order of their slots. It is
+/// for an auditor who lists all versions; using a checkpoint does not check it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Covered {
@@ -218,23 +230,23 @@ impl Checkpoint {
     /// the slot of [`Checkpoint::last`], `object` its key.
     ///
     /// # Errors
-    /// Why not.
-    pub fn ends_in(&self, object: &str, version: Option<&str>, bytes: &[u8]) -> Result<(), Invalid> {
+    /// How not: its entries first, since the same entries in another version are still the log that was verified.
+    pub fn ends_in(&self, object: &str, version: Option<&str>, bytes: &[u8]) -> Result<(), AtOdds> {
         let Boundary { slot, object_version } = &self.last;
+        let run = Run::of_segment(&self.proof.stream, *slot, object, bytes)
+            .map_err(|finding| AtOdds::Entries(format!("ends in a segment that is broken: {finding}")))?;
+        let StreamProof { through, head, .. } = self.proof;
+        if (run.last_seq, run.last_hash) != (through, head) {
+            return Err(AtOdds::Entries(format!(
+                "ends at {through} with the hash {head}; {object} ends at {} with {}",
+                run.last_seq, run.last_hash
+            )));
+        }
         if version != object_version.as_deref() {
-            return Err(invalid(format_args!(
+            return Err(AtOdds::Version(format!(
                 "was made of version {} of {object}; there is version {} now",
                 object_version.as_deref().unwrap_or("null"),
                 version.unwrap_or("null")
-            )));
-        }
-        let run = Run::of_segment(&self.proof.stream, *slot, object, bytes)
-            .map_err(|finding| invalid(format_args!("ends in a segment that is broken: {finding}")))?;
-        let StreamProof { through, head, .. } = self.proof;
-        if (run.last_seq, run.last_hash) != (through, head) {
-            return Err(invalid(format_args!(
-                "ends at {through} with the hash {head}; {object} ends at {} with {}",
-                run.last_seq, run.last_hash
             )));
         }
         Ok(())
@@ -322,7 +334,7 @@ mod tests {
         Checkpoint::parse(&made.key(), text.replacen(from, to, 1).as_bytes())
     }
 
-    fn says<T: fmt::Debug>(result: Result<T, Invalid>, part: &str) {
+    fn says<T: fmt::Debug, E: fmt::Display>(result: Result<T, E>, part: &str) {
         let why = result.expect_err(part).to_string();
         assert!(why.contains(part), "{why}");
     }
@@ -410,7 +422,11 @@ mod tests {
         assert_eq!(made.ends_in(object, Some("v1"), &all[1].1), Ok(()));
         says(made.ends_in(object, Some("v2"), &all[1].1), "there is version v2 now");
         says(made.ends_in(object, None, &all[1].1), "there is version null now");
+        assert!(matches!(made.ends_in(object, Some("v2"), &all[1].1), Err(AtOdds::Version(_))));
         says(made.ends_in(object, Some("v1"), &all[2].1), "broken");
+        // Other entries are what is said, whatever the version.
+        let other = made.ends_in(object, Some("v2"), &all[2].1);
+        assert!(matches!(other, Err(AtOdds::Entries(_))), "{other:?}");
         let longer = [all[1].1.clone(), all[2].1.clone()].concat();
         says(made.ends_in(object, Some("v1"), &longer), "ends at 3");
         let mut wrong_head = made;

@@ -10,15 +10,14 @@
 //!   of its entries are the same. One question a [`Stretch`] compares it.
 //! - An entry names the hash of the one before it. So whatever stands before a known entry can be put back in only one way:
 //!   [`fill`] walks backwards from the entry behind a hole, and what it finds is what was lost, byte for byte. Who puts it
-//!   back, and when, makes no difference. At the end of the log nothing names what was lost: [`extend`] asks for more, and
-//!   its answer may be put only where nobody else writes any more, behind the fence.
+//!   back, and when, makes no difference. At the end of the log nothing names what was lost. There the witness alone would
+//!   vouch for a line, and the witness is guarded less than the log: nothing is put back behind the end, it is only said.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::chain::{Run, StreamProof, Tail};
-use crate::control::PenState;
 use crate::entry::{self, Entry};
 use crate::finding::{Finding, ObjectId};
 use crate::format::Format;
@@ -116,12 +115,12 @@ pub fn lines(format: &Format, decoded: &[u8], stream: &str, range: &RangeInclusi
 pub struct Judged {
     /// Entries that the authority has as well.
     pub same: u64,
-    /// Entries that had no right to their place any more: a newer epoch had closed theirs, there or before. An old primary
-    /// sent what it could not put. Harmless.
+    /// Entries that had no right to their place: a newer epoch had closed theirs, there or before, and an old primary sent
+    /// what it could not put; or the authority knows of no such epoch where it has an entry. Harmless.
     pub void: u64,
-    /// Entries in a place that the authority does not hold, before its end: its own finding tells.
+    /// Entries in a place that the authority does not hold, before its end.
     pub unanswered: u64,
-    /// Entries behind the authority's end that had every right to be there: the log has lost its end.
+    /// Entries behind the authority's end that no epoch closes: the log may have lost its end.
     pub beyond: u64,
     /// The first entry that is another one than the authority's, by right: a fork.
     pub fork: Option<Finding>,
@@ -135,6 +134,8 @@ pub struct Judged {
 ///
 /// An entry is void where the newest epoch of the authority at its place is greater than its own. An epoch is made newer by a
 /// control entry that counts and by nothing else, and whichever that is, a seal or another open, it closes every older one.
+/// It is void as well where the authority holds the place and its newest epoch there is less: nobody had opened that epoch yet.
+/// Behind the end a greater epoch is no such excuse, for what opened it may be lost too.
 pub fn judge(authority: &[Entry], end: Option<&Tail>, object: &ObjectId, witness: &[Line]) -> Judged {
     let (mut judged, mut rest, mut newest) = (Judged::default(), authority.iter().peekable(), 0);
     for Line { entry, offset, .. } in witness {
@@ -145,12 +146,16 @@ pub fn judge(authority: &[Entry], end: Option<&Tail>, object: &ObjectId, witness
             at_place = Some(next).filter(|next| next.seq == entry.seq);
         }
         let behind = end.is_some_and(|end| entry.seq >= end.next_seq());
-        let void = entry.epoch.unwrap_or(0) < newest;
+        if let Some(end) = end.filter(|_| behind) {
+            newest = newest.max(end.pen().newest_epoch());
+        }
+        let epoch = entry.epoch.unwrap_or(0);
         match at_place {
             Some(held) if held.hash == entry.hash => judged.same += 1,
             None if !behind => judged.unanswered += 1,
-            _ if void => judged.void += 1,
+            None if epoch < newest => judged.void += 1,
             None => judged.beyond += 1,
+            Some(_) if epoch != newest => judged.void += 1,
             Some(held) if judged.fork.is_none() => {
                 let what = format!(
                     "the copies differ: this line hashes to {}, the log's entry to {}, and both had the right to the place",
@@ -229,58 +234,6 @@ pub fn fill(hole: &Hole, found: Vec<Line>) -> Result<Vec<Line>, u64> {
     }
     lost.reverse();
     if wanted == hole.before { Ok(lost) } else { Err(0) }
-}
-
-/// The lines that the log has lost at its end, in order: those of the witness that follow `end` one after the other, written
-/// under the epoch that is open there. Empty where the witness holds nothing behind the end but what is void.
-///
-/// # Errors
-/// What the witness holds behind the end does not follow it, or follows it in two ways.
-pub fn extend(end: &Tail, found: Vec<Line>) -> Result<Vec<Line>, Finding> {
-    let newest = end.pen().newest_epoch();
-    let mut by_seq: BTreeMap<u64, BTreeMap<Hash, Line>> = BTreeMap::new();
-    for line in found {
-        if line.entry.seq >= end.next_seq() && line.entry.epoch.unwrap_or(0) >= newest {
-            by_seq.entry(line.entry.seq).or_default().insert(line.entry.hash, line);
-        }
-    }
-    let Some(through) = by_seq.keys().next_back().copied() else { return Ok(Vec::new()) };
-    let broken = |seq: u64, what: String| Err(Finding::broken(end.stream(), Some(seq), what));
-    let (mut lost, mut before) = (Vec::new(), end.head());
-    for seq in end.next_seq()..=through {
-        let mut here = by_seq.remove(&seq).unwrap_or_default().into_values();
-        let Some(line) = here.next() else {
-            let what = format!(
-                "the log ends before it, the witness holds entries up to {through}, and neither holds this one: it is lost"
-            );
-            return broken(seq, what);
-        };
-        if here.next().is_some() {
-            return broken(
-                seq,
-                "the log ends before it, and the witness holds more than one such entry".into(),
-            );
-        }
-        let entitled = match end.pen().state() {
-            PenState::Unopened => line.entry.epoch.is_none(),
-            PenState::Open { epoch, .. } => line.entry.epoch == Some(*epoch),
-            PenState::Sealed { .. } => false,
-        };
-        if !entitled || line.entry.control.is_some() {
-            let what = "the log ends before it, and the witness's entry had no right to the place".to_owned();
-            return broken(seq, what);
-        }
-        if line.entry.prev != Some(before) {
-            let what = format!(
-                "the log ends before it, and the witness's entry does not follow: entry {} hashes to {before}",
-                seq - 1
-            );
-            return broken(seq, what);
-        }
-        before = line.entry.hash;
-        lost.push(line);
-    }
-    Ok(lost)
 }
 
 /// An object that is to be put back.

@@ -1,12 +1,10 @@
-//! Two copies of one ledger, each of which loses something: what the other holds is put back byte for byte, and what is lost
-//! in both is said. The store is a map here; its conditional put, its listings and its races are tested on the emulator.
+//! Two copies of one ledger, each of which loses something between entries: what the other holds is put back byte for byte,
+//! and what is lost in both, or at the end, is said. The store is a map here; its conditional put, its listings and its races are tested on the emulator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_ledger::control::{Open, Seal};
-use lifeboat_ledger::copies::{
-    self, Judged, Line, extend, fill, gaps, healed_key, judge, lines, patches, stretches,
-};
+use lifeboat_ledger::copies::{self, Judged, Line, fill, gaps, healed_key, judge, lines, patches, stretches};
 use lifeboat_ledger::writer::Writer;
 use lifeboat_ledger::{
     Control, Entry, Expect, Fold, Format, Holder, Layout, ObjectId, Reader, Run, Tail, Verdict, entry, slot,
@@ -222,47 +220,6 @@ proptest! {
         }
     }
 
-    /// The log loses its end; the witness has lost something as well.
-    #[test]
-    fn the_end_is_put_back_or_said_to_be_lost(
-        epochs in sizes(),
-        cut in 1_usize..8,
-        undelivered in prop::collection::vec(0_u8..6, 40),
-        each in 1_usize..5,
-    ) {
-        let (original, controls) = ledger(&epochs);
-        let keep = original.len().saturating_sub(cut).max(1);
-        let kept: Slots = original.iter().take(keep).map(|(slot, bytes)| (*slot, bytes.clone())).collect();
-        let sent: Slots = original
-            .iter()
-            .filter(|(slot, _)| !controls.contains(slot))
-            .zip(&undelivered)
-            .filter(|(_, fate)| **fate > 0)
-            .map(|((slot, bytes), _)| (*slot, bytes.clone()))
-            .collect();
-        let witness: Vec<Vec<u8>> =
-            sent.values().cloned().collect::<Vec<_>>().chunks(each).map(<[Vec<u8>]>::concat).collect();
-        // One after the other, as far as the witness goes without a break.
-        let lost: Vec<u64> = original.keys().skip(keep).copied().collect();
-        let restored: Vec<u64> = lost.iter().take_while(|slot| sent.contains_key(*slot)).copied().collect();
-        let more = lost.iter().skip(restored.len()).any(|slot| sent.contains_key(slot));
-        match extend(&replay(&kept), held(&witness)) {
-            Ok(found) => {
-                prop_assert!(!more, "entries behind a break were passed over");
-                let mut mended = kept.clone();
-                mended.extend(patches(&found, 400).into_iter().map(|patch| (patch.first_seq, patch.bytes)));
-                let mut expected = kept;
-                expected.extend(restored.iter().map(|slot| (*slot, original[slot].clone())));
-                prop_assert_eq!(bytes_of(&mended), bytes_of(&expected));
-                prop_assert_eq!(verdict(&mended), Verdict::Proven);
-            }
-            Err(finding) => {
-                prop_assert!(more, "{finding}");
-                prop_assert_eq!(finding.verdict, Verdict::Broken);
-            }
-        }
-    }
-
     /// An old primary goes on by itself and sends what it cannot put: void from the seal on, and a fork before it.
     #[test]
     fn a_branch_is_void_behind_the_seal_and_a_fork_before_it(
@@ -291,7 +248,6 @@ proptest! {
             ..Judged::default()
         };
         prop_assert_eq!(judge(&entries(&log), Some(&end), &object, &sent), expected);
-        prop_assert_eq!(extend(&end, sent), Ok(Vec::new()));
 
         // The same branch from a place before the seal was by right, and is another history.
         let slots: Vec<u64> = common.keys().copied().collect();
@@ -348,24 +304,33 @@ fn a_hole_behind_a_proven_prefix_is_one_too() {
 }
 
 #[test]
-fn two_ends_or_a_foreign_epoch_are_not_put_back() {
-    let (original, _) = ledger(&[vec![2]]);
-    let tail = replay(&original);
-    let one = held(&written(&original, &[1], "one").into_values().collect::<Vec<_>>());
-    let other = held(&written(&original, &[1], "other").into_values().collect::<Vec<_>>());
-    assert_eq!(extend(&tail, one.clone()).unwrap(), one);
-    let finding = extend(&tail, [one.clone(), other].concat()).unwrap_err();
-    assert!(finding.what.contains("more than one"), "{finding}");
-    // Another history that was left before the end, and goes on behind it.
+fn an_epoch_that_nobody_had_opened_is_void_in_the_log_and_stands_behind_its_end() {
+    let (original, _) = ledger(&[vec![2, 2]]);
+    let end = replay(&original);
     let start = Slots::from([(1, original[&1].clone())]);
-    let mut foreign = held(&written(&start, &[2, 1], "foreign").into_values().collect::<Vec<_>>());
-    foreign.retain(|line| line.entry.seq == tail.next_seq());
-    let finding = extend(&tail, foreign).unwrap_err();
-    assert!(finding.what.contains("does not follow"), "{finding}");
-    let text = String::from_utf8(one[0].bytes.clone()).unwrap().replace("\"epoch\":1", "\"epoch\":7");
-    let newer = Line { entry: entry::parse(text.as_bytes()).unwrap(), bytes: text.into_bytes(), offset: 0 };
-    let finding = extend(&tail, vec![newer]).unwrap_err();
-    assert!(finding.what.contains("no right"), "{finding}");
+    let object = ObjectId::new("witness/1");
+    // Another history from the beginning on, two of whose six entries lie behind the end.
+    let with_epoch = |epoch: u64| -> Vec<Line> {
+        held(&written(&start, &[2, 2, 2], "foreign").into_values().collect::<Vec<_>>())
+            .into_iter()
+            .map(|line| {
+                let text = String::from_utf8(line.bytes).unwrap();
+                let bytes = text.replace("\"epoch\":1", &format!("\"epoch\":{epoch}")).into_bytes();
+                Line { entry: entry::parse(&bytes).unwrap(), bytes, offset: line.offset }
+            })
+            .collect()
+    };
+    let newer = judge(&entries(&original), Some(&end), &object, &with_epoch(7));
+    assert_eq!(newer, Judged { void: 4, beyond: 2, ..Judged::default() });
+    // Under the epoch that is open, it is a fork.
+    let same = judge(&entries(&original), Some(&end), &object, &with_epoch(1));
+    assert_eq!((same.void, same.beyond, same.fork.map(|fork| fork.seq)), (0, 2, Some(Some(2))));
+    // What is read of the log may end before a seal that its end knows of.
+    let mut sealed = original.clone();
+    control(&mut sealed, &seal(2));
+    let behind: Vec<Line> = with_epoch(1).into_iter().filter(|line| line.entry.seq == 7).collect();
+    let judged = judge(&entries(&original), Some(&replay(&sealed)), &object, &behind);
+    assert_eq!(judged, Judged { void: 1, ..Judged::default() });
 }
 
 #[test]

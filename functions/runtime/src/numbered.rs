@@ -14,6 +14,9 @@ use crate::store::{Listed, Page, Store};
 /// How many pages a search may take: twice as many as halve 64 bits, though no search needs half of that.
 const SEARCH_PAGES_MAX: u32 = 128;
 
+/// How many pages of a search may hold nothing but keys that are no numbers of the row: strays, which are paged over.
+const STRAY_PAGES_MAX: u32 = 128;
+
 /// A row of numbered objects.
 #[derive(Clone, Debug)]
 pub(crate) struct Numbered<'a> {
@@ -40,7 +43,7 @@ impl Numbered<'_> {
     /// at the start of the range: 0, or a number that something is known to be at.
     ///
     /// # Errors
-    /// As [`crate::aws_error`].
+    /// As [`crate::aws_error`]; `Transient` where the end was not found in the pages that a search may take.
     pub async fn greatest(&self, range: RangeInclusive<u64>) -> Result<Option<Found>, StepError> {
         let mut newest: Option<Found> = None;
         // Nothing of the range lies behind `beyond`, once that is known.
@@ -48,6 +51,7 @@ impl Numbered<'_> {
         // How many numbers the last page spans, and how far the next doubling leaps.
         let (mut span, mut leap) = (1u64, 1u64);
         let end = *range.end();
+        let mut stray_pages = STRAY_PAGES_MAX;
         for _ in 0..SEARCH_PAGES_MAX {
             let after = match (&newest, beyond) {
                 (None, _) => range.start().checked_sub(1),
@@ -56,7 +60,7 @@ impl Numbered<'_> {
                 (Some(newest), Some(beyond)) if beyond - newest.number <= span => Some(newest.number),
                 (Some(newest), Some(beyond)) => Some(newest.number + (beyond - newest.number) / 2),
             };
-            let page = self.page(after).await?;
+            let page = self.page_with(&range, after, &mut stray_pages).await?;
             let reaches_end = !page.more || page.objects.last().is_some_and(|last| last.key >= self.key(end));
             let mut of_range = page.objects.into_iter().filter_map(|object| {
                 let number = self.parse(&object.key)?;
@@ -78,23 +82,43 @@ impl Numbered<'_> {
                 (None, Some(_)) => beyond = after,
             }
         }
-        Err(StepError::new(
-            ErrorName::Transient,
-            format!(
-                "s3://{}/{}: the end was not found in {SEARCH_PAGES_MAX} pages",
-                self.bucket, self.prefix
-            ),
-        ))
+        Err(self.no_end(SEARCH_PAGES_MAX))
     }
 
-    /// One page of whatever lies behind the number `after`, or from the first number on.
-    pub async fn page(&self, after: Option<u64>) -> Result<Page, StepError> {
-        let after = match after {
+    /// The first page behind the number `after`, or from the first number on, that holds an object of `range`; the last one
+    /// where none does. A page may be full of keys that are no numbers, and is no end then.
+    async fn page_with(
+        &self,
+        range: &RangeInclusive<u64>,
+        after: Option<u64>,
+        stray_pages: &mut u32,
+    ) -> Result<Page, StepError> {
+        let mut after = match after {
             Some(number) => self.key(number),
             // The character before the digits.
             None => format!("{}/", self.prefix),
         };
-        self.store.page(self.bucket, &self.prefix, Some(&after), None).await
+        loop {
+            let page = self.store.page(self.bucket, &self.prefix, Some(&after), None).await?;
+            let of_range =
+                |object: &Listed| self.parse(&object.key).is_some_and(|number| range.contains(&number));
+            match page.objects.last() {
+                Some(last)
+                    if page.more
+                        && last.key < self.key(*range.end())
+                        && !page.objects.iter().any(of_range) =>
+                {
+                    after.clone_from(&last.key);
+                }
+                _ => return Ok(page),
+            }
+            *stray_pages = stray_pages.checked_sub(1).ok_or_else(|| self.no_end(STRAY_PAGES_MAX))?;
+        }
+    }
+
+    fn no_end(&self, pages: u32) -> StepError {
+        let what = format!("s3://{}/{}: the end was not found in {pages} pages", self.bucket, self.prefix);
+        StepError::new(ErrorName::Transient, what)
     }
 
     fn key(&self, number: u64) -> String {

@@ -1,5 +1,6 @@
-//! What a large ledger takes on AWS, by arithmetic: from rates that were measured here, prices and limits that AWS
-//! publishes, and a bandwidth that is assumed. Nothing of this was run on AWS.
+//! What a large ledger takes on AWS, by arithmetic: from prices and limits that AWS publishes, and from what is assumed of a
+//! function's bandwidth, of the delay before an object's first byte, and of what a map takes to start. Nothing of this was
+//! run on AWS, and nothing in it was measured.
 
 use std::fmt::Write as _;
 
@@ -78,7 +79,7 @@ impl Estimate {
     /// Computes it, for `at_once` calls side by side.
     pub fn of(case: &Case, at_once: f64) -> Estimate {
         let entries = case.bytes / ENTRY_BYTES / case.streams;
-        let range = |stream: u64| Range { stream: stream.to_string(), after: 0, until: entries };
+        let range = |stream: u64| Range { stream: stream.to_string(), from: 1, until: entries };
         let shards = cut(&(0..case.streams).map(range).collect::<Vec<_>>(), SHARD_ENTRIES).len();
         let (count, bytes) = (shards as f64, case.bytes as f64);
         let gets = bytes / case.object_bytes as f64;

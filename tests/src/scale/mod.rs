@@ -129,7 +129,7 @@ pub async fn run(options: &Options) -> Result<Measured, WorldError> {
 }
 
 fn holds(shard: &Shard, (stream, seq): &(String, u64)) -> bool {
-    shard.iter().any(|range| range.stream == *stream && range.after < *seq && *seq <= range.until)
+    shard.iter().any(|range| range.holds(stream, *seq))
 }
 
 /// How often each segment was read, by its key.

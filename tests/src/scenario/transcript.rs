@@ -118,8 +118,11 @@ impl Transcript<'_> {
                 continue;
             }
             let _ = writeln!(text, "  {state}");
-            for state in inner {
-                let _ = writeln!(text, "    {state:<36} {}", verdict(&state));
+            for (state, is_first) in inner {
+                // Each branch is begun; what follows in it only where the run came by.
+                if is_first || run.verdicts.contains_key(&state) {
+                    let _ = writeln!(text, "    {state:<36} {}", verdict(&state));
+                }
             }
         }
         let _ = writeln!(text, "  => {}", run.end.outcome);
@@ -203,13 +206,17 @@ impl Transcript<'_> {
     }
 }
 
-/// The tasks in the branches of a parallel state, in the definition's order; none for any other state.
-fn branches_of(state: &str) -> Vec<String> {
+/// The tasks in the branches of a parallel state, in the definition's order, and whether a branch begins with it; none for
+/// any other state.
+fn branches_of(state: &str) -> Vec<(String, bool)> {
     let Ok(definition) = Definition::read() else { return Vec::new() };
+    let machines = definition.machines();
+    let branches = machines.iter().filter(|machine| machine.within == Some(state));
+    let first: Vec<&str> = branches.map(|branch| branch.start).collect();
     let surroundings = definition.surroundings();
     let tasks = definition.tasks().into_iter();
     let inner = tasks.filter(|task| surroundings.get(task.name) == Some(&state));
-    inner.map(|task| task.name.to_owned()).collect()
+    inner.map(|task| (task.name.to_owned(), first.contains(&task.name))).collect()
 }
 
 fn line(text: &mut String, what: &str, values: Vec<String>) {

@@ -26,6 +26,7 @@ enum Act {
     BeginMultipart,
     BeginMultipartWithCondition,
     ForgeCheckpoint,
+    ForgeShard,
     Delete,
     DeleteMany,
     DeleteVersion,
@@ -42,14 +43,16 @@ enum Act {
 
 /// Nothing is there yet.
 const CHECKPOINT_TO_FORGE: &str = "checkpoint/ME1/00000000000000000002.json";
+const SHARD_TO_FORGE: &str = "aex/by-hand/shards/0123456789abcdef/000001.json";
 
 /// The last takes the policy away where it is let, so it is the last.
-const ACTS: [Act; 17] = [
+const ACTS: [Act; 18] = [
     Act::PutWithoutCondition,
     Act::CopyWithoutCondition,
     Act::BeginMultipart,
     Act::BeginMultipartWithCondition,
     Act::ForgeCheckpoint,
+    Act::ForgeShard,
     Act::Delete,
     Act::DeleteMany,
     Act::DeleteVersion,
@@ -70,6 +73,7 @@ struct Written {
     versions: BTreeMap<String, String>,
     has_lock: bool,
     has_checkpoints: bool,
+    has_shards: bool,
 }
 
 impl Written {
@@ -87,11 +91,12 @@ impl Written {
         found
     }
 
-    /// What there is to be refused: only evidence has a lock, and only the log checkpoints.
+    /// What there is to be refused: only evidence has a lock and shards, and only the log checkpoints.
     fn acts(&self) -> impl Iterator<Item = Act> {
         ACTS.into_iter().filter(|act| match act {
             Act::ShortenRetention | Act::ForgetToLock => self.has_lock,
             Act::ForgeCheckpoint => self.has_checkpoints,
+            Act::ForgeShard => self.has_shards,
             _ => true,
         })
     }
@@ -118,8 +123,9 @@ impl Written {
                 Answer::of(with_header.send().await)
             }
             // A new one, properly put, by somebody who is not the verifier.
-            Act::ForgeCheckpoint => {
-                let put = s3.put_object().bucket(bucket).key(CHECKPOINT_TO_FORGE).if_none_match("*");
+            Act::ForgeCheckpoint | Act::ForgeShard => {
+                let forged = if act == Act::ForgeShard { SHARD_TO_FORGE } else { CHECKPOINT_TO_FORGE };
+                let put = s3.put_object().bucket(bucket).key(forged).if_none_match("*");
                 Answer::of(put.body(b"forged".to_vec().into()).send().await)
             }
             Act::Delete => Answer::of(s3.delete_object().bucket(bucket).key(key).send().await),
@@ -207,13 +213,19 @@ async fn what_is_written_once_stays_written_even_against_an_administrator() {
     ];
     let checkpoints = [format!("checkpoint/ME1/{number}.json")];
     let numbers = ["epoch", "flip", "word"].map(|kind| format!("{kind}/aex/{number}"));
+    let shards = ["aex/by-hand/shards/0123456789abcdef/000000.json".to_owned()];
     let records = ["aex/by-hand/admit-1.json".to_owned()];
     let (administrator, verifier) = (&stage.administrator, verifier(&stage).await);
     let mut log = write(administrator, &stage.log, &slots).await;
     log.versions.extend(write(&verifier, &stage.log, &checkpoints).await.versions);
     let control = write(administrator, &stage.control, &numbers).await;
-    let evidence = write(administrator, &stage.evidence, &records).await;
-    let buckets = [Written { has_checkpoints: true, ..log }, control, Written { has_lock: true, ..evidence }];
+    let mut evidence = write(administrator, &stage.evidence, &records).await;
+    evidence.versions.extend(write(&verifier, &stage.evidence, &shards).await.versions);
+    let buckets = [
+        Written { has_checkpoints: true, ..log },
+        control,
+        Written { has_lock: true, has_shards: true, ..evidence },
+    ];
     what_is_free_stays_free(&stage).await;
 
     for written in &buckets {
@@ -245,7 +257,13 @@ async fn write(writer: &Clients, bucket: &str, keys: &[String]) -> Written {
         let second = put("second").await.expect_err("the slot is taken");
         assert_eq!(second.raw_response().unwrap().status().as_u16(), 412, "{key}: {second:?}");
     }
-    Written { bucket: bucket.to_owned(), versions, has_lock: false, has_checkpoints: false }
+    Written {
+        bucket: bucket.to_owned(),
+        versions,
+        has_lock: false,
+        has_checkpoints: false,
+        has_shards: false,
+    }
 }
 
 /// Somebody who may do everything and bears the name of ledger-verify's role, which is all that the bucket goes by.

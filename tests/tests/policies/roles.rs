@@ -26,6 +26,7 @@ const DELIVERED: &str = "witness/part";
 const HEALED: &str = "witness/healed/ME1/00000000000000000002.ndjson";
 const FENCE: &str = "fence/00000000000000000002";
 const RECORD: &str = "aex/by-hand/claim-1.json";
+const SHARD: &str = "aex/by-hand/shards/0123456789abcdef/000001.json";
 const FOREIGN_RECORD: &str = "bex/by-hand/claim-1.json";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ use Call::{
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 44] = [
+const CALLS: [Call; 45] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
@@ -82,6 +83,7 @@ const CALLS: [Call; 44] = [
     Create(Log, DELIVERED),
     Create(Log, HEALED),
     Create(Evidence, RECORD),
+    Create(Evidence, SHARD),
     Create(Evidence, FOREIGN_RECORD),
     Overwrite(Control, EPOCH),
     Overwrite(Log, SLOT),
@@ -129,6 +131,7 @@ const ALLOWED: [(&str, &[Call]); 7] = [
             Create(Log, FENCE),
             Create(Log, CHECKPOINT),
             Create(Log, HEALED),
+            Create(Evidence, SHARD),
             List(Log, "fence/"),
             List(Log, "log/ME1/"),
         ],

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_ledger::copies::{self, Line};
 use lifeboat_ledger::{Format, Hash};
 use lifeboat_rules::{ErrorName, StepError};
@@ -10,6 +11,8 @@ use lifeboat_runtime::Log;
 /// How many segments before a place are read until one holds an entry of data, which names the epoch there. Control entries
 /// are segments of their own, and a run puts two of them.
 const SEGMENTS_BACK_MAX: usize = 16;
+/// Segments in flight at once.
+const GETS_IN_FLIGHT: usize = 32;
 
 /// Reads lines from the log.
 #[derive(Clone, Copy)]
@@ -54,33 +57,47 @@ impl Authority<'_> {
                 break;
             }
         }
-        // From the segment that holds the beginning of the range on, page by page.
-        let mut lines = before;
+        // And what lies behind the segment that holds the beginning of the range.
+        let slots = self.slots(stream, range, usize::MAX).await?;
+        let held: Vec<Vec<Line>> = stream::iter(slots.into_iter().filter(|slot| slot > range.start()))
+            .map(|slot| self.segment(stream, slot))
+            .buffered(GETS_IN_FLIGHT)
+            .try_collect()
+            .await?;
+        Ok(before.into_iter().chain(held.into_iter().flatten()).collect())
+    }
+
+    /// The slots of the segments that hold a part of `range`, in order, `slots_max` at most.
+    pub(super) async fn slots(
+        &self,
+        stream: &str,
+        range: &RangeInclusive<u64>,
+        slots_max: usize,
+    ) -> Result<Vec<u64>, StepError> {
         let mut after = self.log.at_or_before(stream, *range.start()).await?.map(|head| head.slot);
+        let mut slots: Vec<u64> = after.into_iter().collect();
         loop {
             let page = self.log.page(stream, after).await?;
-            let slots: Vec<u64> = page
+            let listed: Vec<u64> = page
                 .objects
                 .iter()
                 .filter_map(|object| lifeboat_ledger::slot::parse(self.log.prefix(), &object.key))
                 .map(|(_, slot)| slot)
                 .collect();
-            for slot in &slots {
-                if slot > range.end() {
-                    return Ok(lines);
+            slots.extend(listed.iter().filter(|slot| *slot <= range.end()));
+            slots.truncate(slots_max);
+            match listed.last() {
+                Some(last) if page.more && last <= range.end() && slots.len() < slots_max => {
+                    after = Some(*last);
                 }
-                lines.extend(self.segment(stream, *slot).await?);
-            }
-            match slots.last() {
-                Some(last) if page.more => after = Some(*last),
-                _ => return Ok(lines),
+                _ => return Ok(slots),
             }
         }
     }
 
     /// The lines of the segment at `slot`; none where there is no such segment, or where it cannot be read: what is wrong with
     /// it is the proof's to say.
-    async fn segment(&self, stream: &str, slot: u64) -> Result<Vec<Line>, StepError> {
+    pub(super) async fn segment(&self, stream: &str, slot: u64) -> Result<Vec<Line>, StepError> {
         match self.log.segment(&self.log.key(stream, slot)).await {
             Ok(bytes) => {
                 Ok(copies::lines(&Format::default(), &bytes.unwrap_or_default(), stream, &(0..=u64::MAX)))

@@ -7,7 +7,9 @@ use lifeboat_ledger::object::Reader;
 use lifeboat_ledger::{Finding, Fold, Format, ObjectId, Run, copies};
 use lifeboat_rules::plan::Witness;
 use lifeboat_rules::{ErrorName, StepError};
-use lifeboat_runtime::Log;
+use lifeboat_runtime::{Listed, Log};
+
+use super::reread::patiently;
 
 /// Objects in flight at once.
 const GETS_IN_FLIGHT: usize = 32;
@@ -18,6 +20,8 @@ const QUIET_OBJECTS: usize = 64;
 const FOLDERS: [usize; 4] = [4, 2, 2, 2];
 /// Pages of one folder that are listed; a bound against a listing that never ends.
 const PAGES_MAX: usize = 1_000;
+/// Bytes that one comparison reads, by the sizes in the listing; a run must not wait for more.
+const BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The newest part of a witness.
 #[derive(Debug, Default)]
@@ -97,9 +101,10 @@ impl Delivered {
 
     /// The keys of the newest objects, the newest first; `None` where they cannot be listed.
     async fn keys(&mut self, log: &Log<'_>, witness: &Witness) -> Result<Option<Vec<String>>, StepError> {
-        match newest_keys(log, &witness.prefix, witness.objects_max as usize).await {
-            Ok((keys, cut)) => {
-                self.cut = cut;
+        match newest_objects(log, &witness.prefix, witness.objects_max as usize).await {
+            Ok((objects, more)) => {
+                let (keys, cut) = within(objects, BYTES_MAX);
+                self.cut = more || cut;
                 Ok(Some(keys))
             }
             Err(err) if err.name == ErrorName::Transient => Err(err),
@@ -116,15 +121,25 @@ impl Delivered {
 
     /// Reads what Lifeboat has put back of the witness, from the floor of each stream on.
     async fn put_back(&mut self, log: &Log<'_>, witness: &Witness) -> Result<(), StepError> {
-        for (stream, floor) in self.floors.clone() {
-            let after = copies::healed_key(&witness.prefix, &stream, floor);
-            let prefix = copies::healed_prefix(&witness.prefix, &stream);
+        let mut found = Vec::new();
+        for (stream, floor) in &self.floors {
+            let after = copies::healed_key(&witness.prefix, stream, *floor);
+            let prefix = copies::healed_prefix(&witness.prefix, stream);
             // One page: what was put back of a thousand holes is more than a comparison needs to know.
-            let page = log.store().page(log.bucket(), &prefix, Some(&after), None).await?;
-            for object in page.objects {
-                let fold = read(log, &object.key).await?;
-                self.take(&fold);
+            match patiently(|| log.store().page(log.bucket(), &prefix, Some(&after), None)).await {
+                Ok(page) => found.extend(page.objects),
+                Err(err) if err.name == ErrorName::Transient => return Err(err),
+                Err(err) => {
+                    let what = format!("what was put back cannot be listed: {err}");
+                    self.unreadable.push(Finding::unproven(stream, None, what));
+                }
             }
+        }
+        let (keys, _) = within(found, BYTES_MAX);
+        let mut folds =
+            stream::iter(keys).map(async |key| read(log, &key).await).buffer_unordered(GETS_IN_FLIGHT);
+        while let Some(fold) = folds.try_next().await? {
+            self.take(&fold);
         }
         Ok(())
     }
@@ -147,20 +162,43 @@ async fn read(log: &Log<'_>, key: &str) -> Result<Fold, StepError> {
         fold.add_finding(Finding::unproven("", None, what).in_object(key, 0));
         fold
     };
-    let mut object = match log.store().get_stream(log.bucket(), key).await {
-        Ok(Some(object)) => object,
-        Ok(None) => return Ok(unreadable("it was listed and is gone")),
-        Err(err) if err.name == ErrorName::Transient => return Err(err),
-        Err(err) => return Ok(unreadable(&err.to_string())),
-    };
-    let id = ObjectId { key: key.to_owned(), version: object.version.clone() };
-    let mut reader = Reader::delivery(&format, id);
-    object.for_each(|piece| reader.push(piece)).await?;
-    Ok(reader.finish())
+    let format = &format;
+    let read = patiently(|| async move {
+        let Some(mut object) = log.store().get_stream(log.bucket(), key).await? else { return Ok(None) };
+        let id = ObjectId { key: key.to_owned(), version: object.version.clone() };
+        let mut reader = Reader::delivery(format, id);
+        object.for_each(|piece| reader.push(piece)).await?;
+        Ok(Some(reader.finish()))
+    });
+    match read.await {
+        Ok(Some(fold)) => Ok(fold),
+        Ok(None) => Ok(unreadable("it was listed and is gone")),
+        Err(err) if err.name == ErrorName::Transient => Err(err),
+        Err(err) => Ok(unreadable(&err.to_string())),
+    }
 }
 
-/// The keys of the newest `keys_max` objects below Firehose's folders, the newest first, and whether there are older ones.
-async fn newest_keys(log: &Log<'_>, prefix: &str, keys_max: usize) -> Result<(Vec<String>, bool), StepError> {
+/// The keys of those objects, from the first on, that are `bytes_max` together, and whether some are left.
+fn within(objects: Vec<Listed>, bytes_max: u64) -> (Vec<String>, bool) {
+    let (all, mut bytes) = (objects.len(), 0_u64);
+    let keys: Vec<String> = objects
+        .into_iter()
+        .take_while(|object| {
+            bytes = bytes.saturating_add(object.bytes);
+            bytes <= bytes_max
+        })
+        .map(|object| object.key)
+        .collect();
+    let cut = keys.len() < all;
+    (keys, cut)
+}
+
+/// The newest `objects_max` objects below Firehose's folders, the newest first, and whether there are older ones.
+async fn newest_objects(
+    log: &Log<'_>,
+    prefix: &str,
+    objects_max: usize,
+) -> Result<(Vec<Listed>, bool), StepError> {
     let (mut found, mut cut) = (Vec::new(), false);
     let mut folders = vec![(prefix.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
@@ -169,9 +207,9 @@ async fn newest_keys(log: &Log<'_>, prefix: &str, keys_max: usize) -> Result<(Ve
             folders.extend(subfolders(log, &folder, *digits).await?.into_iter().map(|sub| (sub, depth + 1)));
             continue;
         }
-        let (keys, more) = last_keys(log, &folder, keys_max - found.len()).await?;
-        found.extend(keys.into_iter().rev());
-        if found.len() == keys_max {
+        let (objects, more) = last_objects(log, &folder, objects_max - found.len()).await?;
+        found.extend(objects.into_iter().rev());
+        if found.len() == objects_max {
             cut = more || !folders.is_empty();
             break;
         }
@@ -203,23 +241,49 @@ async fn subfolders(log: &Log<'_>, folder: &str, digits: usize) -> Result<Vec<St
     )))
 }
 
-/// The last `keys_max` keys of one folder, in their order, and whether it holds more before them.
-async fn last_keys(log: &Log<'_>, folder: &str, keys_max: usize) -> Result<(Vec<String>, bool), StepError> {
-    let (mut keys, mut cut) = (VecDeque::new(), false);
+/// The last `objects_max` objects of one folder, in the order of their keys, and whether it holds more before them.
+async fn last_objects(
+    log: &Log<'_>,
+    folder: &str,
+    objects_max: usize,
+) -> Result<(Vec<Listed>, bool), StepError> {
+    let (mut last, mut cut) = (VecDeque::<Listed>::new(), false);
     for _ in 0..PAGES_MAX {
-        let after = keys.back().cloned();
+        let after = last.back().map(|object| object.key.clone());
         let page = log.store().page(log.bucket(), folder, after.as_deref(), None).await?;
-        keys.extend(page.objects.into_iter().map(|object| object.key));
-        while keys.len() > keys_max {
-            keys.pop_front();
+        last.extend(page.objects);
+        while last.len() > objects_max {
+            last.pop_front();
             cut = true;
         }
         if !page.more {
-            return Ok((keys.into(), cut));
+            return Ok((last.into(), cut));
         }
     }
     Err(StepError::defect(format!(
         "s3://{}/{folder} has more than {PAGES_MAX} pages of objects",
         log.bucket()
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_read_than_the_listing_says_is_affordable() {
+        let listed = |sizes: &[u64]| -> Vec<Listed> {
+            let object = |(at, bytes): (usize, &u64)| Listed {
+                key: at.to_string(),
+                stored_at: jiff::Timestamp::UNIX_EPOCH,
+                bytes: *bytes,
+            };
+            sizes.iter().enumerate().map(object).collect()
+        };
+        assert_eq!(within(listed(&[3, 4, 3]), 10), (vec!["0".into(), "1".into(), "2".into()], false));
+        // What comes behind one that is too much is older, and not read in its place.
+        assert_eq!(within(listed(&[3, 8, 1]), 10), (vec!["0".into()], true));
+        assert_eq!(within(listed(&[3, u64::MAX, u64::MAX]), u64::MAX - 1), (vec!["0".into()], true));
+        assert_eq!(within(vec![], 0), (vec![], false));
+    }
 }

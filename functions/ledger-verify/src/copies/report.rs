@@ -5,8 +5,12 @@ use lifeboat_ledger::copies::Patch;
 use lifeboat_rules::evidence::sha256;
 use serde::{Deserialize, Serialize};
 
+use crate::told;
+
 /// What is told one by one in an answer; the state machine hands on no more than 256 KiB.
 const TOLD_MAX: usize = 20;
+/// Characters of a name that nobody but the witness vouches for.
+const NAME_MAX: usize = 100;
 
 /// The two copies of a ledger, compared as far as the witness was delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,14 +23,17 @@ pub struct Witnessed {
     pub older_unread: bool,
     /// The streams of the witness.
     pub streams: Vec<Compared>,
-    /// What was put back, in either copy; 20 at most.
+    /// What was put back, in either copy: the first 20. All are in the function's log, each before it was put.
     pub healed: Vec<Healed>,
-    /// How many objects were put back.
+    /// How many objects were put back, exactly.
     pub healed_count: u64,
     /// Entries that are missing between those of the log and that the witness holds, where nothing was put back because
     /// somebody only looked.
     pub mendable: u64,
-    /// What of the witness could not be read; 20 at most.
+    /// The streams of the witness that neither the plan nor the log names; 20 at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_streams: Vec<String>,
+    /// What of the witness could not be read, or not be put back; 20 at most.
     pub unreadable: Vec<Finding>,
     /// How many such things there are.
     pub unreadable_count: u64,
@@ -41,12 +48,13 @@ pub struct Compared {
     pub compared_through: Option<u64>,
     /// How many entries both hold with the same hash.
     pub same: u64,
-    /// Entries that only the witness holds and that had no right to their place: an old primary sent what it could not put.
+    /// Entries that only the witness holds and that had no right to their place: an old primary sent what it could not put, or
+    /// their epoch had not begun there.
     pub void: u64,
-    /// Entries that the witness has not, below its greatest, and that were not put back.
+    /// Entries that the witness has not, below its greatest, and that were not put back, or not yet. By their numbers: where
+    /// the log was not read there, control entries, which are never sent, count among them.
     pub missing: u64,
-    /// Entries that only the witness holds, behind the end of the log: the log has lost them. They are put back behind the
-    /// fence, before the seal.
+    /// Entries that only the witness holds, behind the end of the log, which may have lost them. They are not put back.
     pub beyond: u64,
 }
 
@@ -72,10 +80,18 @@ impl Healed {
 
 impl Witnessed {
     /// Notes what was put back.
-    pub(super) fn put_back(&mut self, healed: Vec<Healed>) {
-        self.healed_count += healed.len() as u64;
-        self.healed.extend(healed);
-        self.healed.truncate(TOLD_MAX);
+    pub(super) fn put_back(&mut self, healed: Healed) {
+        self.healed_count += 1;
+        if self.healed.len() < TOLD_MAX {
+            self.healed.push(healed);
+        }
+    }
+
+    /// Notes a stream that nobody knows.
+    pub(super) fn unknown_stream(&mut self, stream: &str) {
+        if self.unknown_streams.len() < TOLD_MAX {
+            self.unknown_streams.push(told::cut(stream, NAME_MAX));
+        }
     }
 
     /// Notes what could not be read.
@@ -103,13 +119,20 @@ impl Witnessed {
         let counts = [
             (self.healed_count, "objects were put back"),
             (total(|compared| compared.void), "entries of the witness are void"),
-            (total(|compared| compared.missing), "entries are missing in it"),
+            (
+                total(|compared| compared.missing),
+                "entries are missing in it and are not put back, or not yet",
+            ),
             (
                 total(|compared| compared.beyond),
-                "entries stand behind the end of the log, which has lost them: the next run puts them back behind its fence",
+                "entries of the witness stand behind the end of the log, which may have lost them",
             ),
             (self.mendable, "entries that the log lacks are in it: a run puts them back"),
-            (self.unreadable_count, "things in it could not be read"),
+            (
+                self.unknown_streams.len() as u64,
+                "streams of the witness are named neither by the plan nor by the log",
+            ),
+            (self.unreadable_count, "things in it could not be read or put back"),
         ];
         parts.extend(
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
@@ -120,6 +143,8 @@ impl Witnessed {
     /// Whether a person should be told more than that the copies agree.
     pub(crate) fn is_notable(&self) -> bool {
         let odd = |compared: &Compared| compared.void + compared.missing + compared.beyond > 0;
-        self.healed_count + self.mendable + self.unreadable_count > 0 || self.streams.iter().any(odd)
+        self.healed_count + self.mendable + self.unreadable_count > 0
+            || !self.unknown_streams.is_empty()
+            || self.streams.iter().any(odd)
     }
 }

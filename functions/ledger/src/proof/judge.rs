@@ -295,9 +295,11 @@ impl<'a> Judge<'a> {
     }
 
     /// Entries that are in no object that was read: a loss, unless there is an object that could not be read and that may
-    /// hold them.
+    /// hold them. Of a stream with findings there may be one among those that were counted and not kept.
     fn missing(&self, stream: &str, seq: u64, what: String) -> Finding {
-        let verdict = if self.fold.findings.unread { Verdict::Unproven } else { Verdict::Broken };
+        let Findings { kept, count, streams, unread } = &self.fold.findings;
+        let dropped = *count > kept.len() as u64 && streams.contains(stream);
+        let verdict = if *unread || dropped { Verdict::Unproven } else { Verdict::Broken };
         Finding { verdict, ..Finding::broken(stream, Some(seq), what) }
     }
 }

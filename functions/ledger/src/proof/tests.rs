@@ -77,6 +77,31 @@ fn whats(proof: &Proof) -> Vec<(Option<u64>, &str)> {
     proof.findings.iter().map(|finding| (finding.seq, &*finding.what)).collect()
 }
 
+/// More findings than are kept: an object that could not be read is not told from one that is not there any more.
+#[test]
+fn what_was_only_unreadable_is_never_called_missing() {
+    let objects = segments(&vec![1; 2 * fold::FINDINGS_MAX + 3]);
+    let mut fold = Fold::new(Layout::Segments);
+    for (object, slot) in objects.iter().zip(1u64..) {
+        if slot % 2 == 1 {
+            fold.merge(read(Layout::Segments, object));
+        } else {
+            fold.add_finding(Finding::unproven(STREAM, Some(slot), "it could not be read"));
+        }
+    }
+    let (proof, _) = fold.finish(&expect());
+    assert_eq!(proof.verdict, Verdict::Unproven, "{:?}", proof.findings.first());
+    assert_eq!(proof.streams, []);
+    assert!(proof.findings_count > fold::FINDINGS_MAX as u64);
+
+    // Of another stream they say nothing.
+    let mut lost = super::tests::fold(Layout::Segments, &[objects[0].clone(), objects[2].clone()]);
+    for seq in 0..=fold::FINDINGS_MAX as u64 {
+        lost.add_finding(Finding::unproven("ME2", Some(seq), "it could not be read"));
+    }
+    assert_eq!(lost.finish(&expect()).0.verdict, Verdict::Broken);
+}
+
 #[test]
 fn segments_that_follow_are_one_run_in_any_order() {
     let mut objects = segments(&[2, 3, 1, 4, 2]);

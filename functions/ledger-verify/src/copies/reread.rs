@@ -1,0 +1,87 @@
+//! The second reading of what the witness holds: the same version of the same object, for its lines.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use lifeboat_ledger::copies::{self, Line};
+use lifeboat_ledger::{Format, ObjectId, Run, decode};
+use lifeboat_rules::{ErrorName, StepError};
+use lifeboat_runtime::Log;
+
+use crate::read::TRIES_MAX;
+
+/// The most that one object of the witness decodes to; Firehose buffers 128 MiB.
+const DELIVERED_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Before the second try, in milliseconds; doubled before each one that follows.
+const BACK_OFF_MILLIS: u64 = 200;
+
+/// Does `read` until it ends otherwise than in `Transient`, [`TRIES_MAX`] times at most: a store that slows down is no reason
+/// to begin the whole comparison again.
+///
+/// # Errors
+/// As the last try.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, StepError>>>(
+    read: impl Fn() -> F,
+) -> Result<T, StepError> {
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match read().await {
+            Err(err) if err.name == ErrorName::Transient && tried < TRIES_MAX => {
+                tokio::time::sleep(Duration::from_millis(BACK_OFF_MILLIS << (tried - 1))).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// An object of the witness, read whole.
+pub(super) struct Object {
+    decoded: Vec<u8>,
+}
+
+impl Object {
+    /// Reads the version that `id` names. The inner error says why it cannot be read.
+    ///
+    /// # Errors
+    /// `Transient`.
+    pub(super) async fn read(log: &Log<'_>, id: &ObjectId) -> Result<Result<Object, String>, StepError> {
+        let got = patiently(|| log.store().get(log.bucket(), &id.key, id.version.as_deref())).await;
+        let bytes = match got {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Err("it is gone".into())),
+            Err(err) if err.name == ErrorName::Transient => return Err(err),
+            Err(err) => return Ok(Err(err.to_string())),
+        };
+        Ok(decode::decoded(&bytes, DELIVERED_BYTES_MAX)
+            .map(|decoded| Object { decoded: decoded.into_owned() })
+            .map_err(|fault| fault.to_string()))
+    }
+
+    /// Its lines of `stream` with a sequence in `range`, in the order in which they stand there.
+    pub(super) fn lines(&self, stream: &str, range: &RangeInclusive<u64>) -> Vec<Line> {
+        copies::lines(&Format::default(), &self.decoded, stream, range)
+    }
+
+    /// The lines of one of its pieces, in order. Another piece may hold other lines for the same places.
+    ///
+    /// # Errors
+    /// It does not hold the piece, which is another object than was read the first time.
+    pub(super) fn piece(&self, piece: &Run) -> Result<Vec<Line>, String> {
+        let mut lines = self.lines(&piece.stream, &(piece.first_seq..=piece.last_seq));
+        let (mut next, mut before) = (piece.first_seq, piece.first_prev);
+        lines.retain(|line| {
+            let follows =
+                line.offset >= piece.at.offset && line.entry.seq == next && line.entry.prev == before;
+            if follows {
+                (next, before) = (next + 1, Some(line.entry.hash));
+            }
+            follows
+        });
+        if next == piece.last_seq + 1 && before == Some(piece.last_hash) {
+            Ok(lines)
+        } else {
+            Err(format!("it holds other entries than it did, from {next} on"))
+        }
+    }
+}
