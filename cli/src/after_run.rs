@@ -1,16 +1,16 @@
 //! What a person needs who takes over from a run, whichever way: the plan, the newest epoch and how its run ended, the
-//! proof of the ledger, a look at the zone, the question, the manifest.
+//! proof of the ledger, a look at the traffic, the question, the manifest.
 
-use aws_config::SdkConfig;
-use dns_flip::Zone;
+mod traffic;
+
+use dns_flip::{Gate, Zone};
 use jiff::Timestamp;
 use ledger_verify::{Answer, Examined};
 use lifeboat_rules::admission::Holder;
-use lifeboat_rules::dns::{Flip, Found, decide};
 use lifeboat_rules::epoch::Cause;
 use lifeboat_rules::evidence::Manifest;
-use lifeboat_rules::plan::Side;
-use lifeboat_rules::{ErrorName, Outcome, Plan, StepError};
+use lifeboat_rules::plan::{Record, Strategy};
+use lifeboat_rules::{Outcome, Plan, StepError};
 use lifeboat_runtime::Store;
 use serde::Serialize;
 use serde_json::Value;
@@ -22,16 +22,20 @@ use crate::failure::Failure;
 use crate::output::one_line;
 use crate::person;
 use crate::progress::Progress;
-use crate::uploaded::uploaded;
+use crate::uploaded;
+pub(crate) use traffic::{Moves, few, moved_in_words};
 
 /// A person before what a run has left.
 pub(crate) struct AfterRun<'a> {
     pub(crate) args: &'a AfterRunArgs,
     /// Who the person is.
     pub(crate) by: String,
-    config: SdkConfig,
+    zone: Zone,
+    gate: Gate,
     pub(crate) store: Store,
     pub(crate) plan: Plan,
+    /// All records of the plan, those by rules too; under `switch` nobody asks for them, and there are none.
+    pub(crate) records: Vec<Record>,
     /// Who holds the newest epoch.
     pub(crate) newest: Holder,
 }
@@ -47,9 +51,16 @@ impl<'a> AfterRun<'a> {
         let config = aws::config(&args.plan.aws, None).await?;
         let store = Store::new(&config);
         let control = &args.plan.control.bucket;
-        let plan = uploaded(&store, control, &args.plan.name).await?;
+        let plan = uploaded::uploaded(&store, control, &args.plan.name).await?;
+        let records = match plan.dns.strategy {
+            Strategy::Switch => vec![],
+            Strategy::Records => uploaded::records(&store, control, &plan).await?,
+        };
         let newest = newest(&store, control, &args.evidence.evidence_bucket, &plan).await?;
-        Ok(Self { args, by, config, store, plan, newest })
+        let zone = Zone::new(aws::route53(&config));
+        // The gate's alarm is where the plan says, whatever Region a person works in.
+        let gate = Gate { cloudwatch: aws::cloudwatch(&config, &plan.regions.recovery) };
+        Ok(Self { args, by, zone, gate, store, plan, records, newest })
     }
 
     /// Refuses where the holder of an epoch is a run that may be going on. A hand-back without a manifest was stopped, and
@@ -129,34 +140,6 @@ impl<'a> AfterRun<'a> {
             }),
             other => Err(Failure::defect(format!("the proof of {ledger} answered {other:?}"))),
         }
-    }
-
-    /// The plan's zone.
-    pub(crate) fn zone(&self) -> Zone {
-        Zone { route53: aws::route53(&self.config) }
-    }
-
-    /// Asks the zone before anything is done, so that a missing permission is not found out half-way. Nothing rests on it:
-    /// the batch itself compares and swaps. `next` is what to do where the records could not be moved.
-    pub(crate) async fn look_at_zone(
-        &self,
-        zone: &Zone,
-        side: Side,
-        epoch: u64,
-        next: &str,
-    ) -> Result<(Vec<Found>, Flip), Failure> {
-        let decided = async {
-            let found = zone.read(&self.plan).await?;
-            let flip = decide(&self.plan, side, epoch, &found)?;
-            Ok((found, flip))
-        };
-        decided.await.map_err(|error: StepError| {
-            let what = format!("the records of {} could not be moved; nothing was done", self.plan.dns.zone);
-            match error.name {
-                ErrorName::Fenced => self.superseded(what, &error),
-                _ => Failure { next: next.to_owned(), ..aws::step_failure(what, &error) },
-            }
-        })
     }
 
     /// Asks the person whether to do what `lines` say, unless --yes has answered.

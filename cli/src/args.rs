@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod dns;
 mod examples;
 mod ledger;
 
@@ -9,6 +10,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
+pub(crate) use dns::{DnsCheckArgs, DnsCommand, PrepareArgs};
 use examples::{
     ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES,
     MAINTENANCE_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
@@ -49,7 +51,7 @@ pub(crate) enum Command {
     /// Give the pen back to the primary, under a new epoch: after a run that halted, or by hand after a failover.
     #[command(after_help = concat_help(HANDBACK_EXAMPLES))]
     Handback(HandbackArgs),
-    /// Finish a run that has opened the recovery side and has not moved the records: move them, under that run's epoch.
+    /// Finish a run that has opened the recovery side and has not moved the traffic: move it, under that run's epoch.
     #[command(after_help = concat_help(FLIP_EXAMPLES))]
     Flip(FlipArgs),
     /// Say that the automatic failovers so far are known, so that the next alarm may start a run.
@@ -60,6 +62,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: MaintenanceCommand,
     },
+    /// Get the records of a plan ready before the day, and look for what a flip would stumble over.
+    Dns {
+        #[command(subcommand)]
+        command: DnsCommand,
+    },
     /// Prove a ledger by itself, look at its end, or make one up: without a plan, on any machine.
     Ledger {
         #[command(subcommand)]
@@ -69,23 +76,23 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
-    /// Check a plan and its templates, offline: every problem at once, with file and line.
+    /// Check a plan, its templates and its lists, offline: every problem at once, with file and line.
     #[command(after_help = concat_help(CHECK_EXAMPLES))]
     Check(CheckArgs),
-    /// Check a plan, then store its templates and itself in the control bucket.
+    /// Check a plan, then store its templates, its lists and itself in the control bucket.
     #[command(after_help = concat_help(UPLOAD_EXAMPLES))]
     Upload(UploadArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The plan, in YAML. Paths of templates in it are relative to it.
+    /// The plan, in YAML. Paths of templates and lists in it are relative to it.
     pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UploadArgs {
-    /// The plan, in YAML. Paths of templates in it are relative to it.
+    /// The plan, in YAML. Paths of templates and lists in it are relative to it.
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) control: ControlArgs,
@@ -146,10 +153,11 @@ pub(crate) struct HandbackArgs {
     /// a failover. The stacks of the recovery side are left alone.
     #[arg(long)]
     pub(crate) take_from_recovery: bool,
-    /// Leave the DNS records as they are, and make no call to Route 53.
+    /// Leave the traffic where it is: under `records` no call is made to Route 53, under `switch` no flip is put.
     ///
-    /// The records' fence then stays that of the last flip: a batch of a stopped run that arrives late could still move
-    /// them.
+    /// Under `records` the fence of the records then stays that of the last flip: a batch of a stopped run that arrives late
+    /// could still move them. Under `switch` clients go on reaching the recovery side, which acknowledges nothing, until this
+    /// command without the option moves them after the pen.
     #[arg(long)]
     pub(crate) keep_records: bool,
 }

@@ -90,6 +90,14 @@ pub(crate) fn route53(config: &SdkConfig) -> aws_sdk_route53::Client {
     aws_sdk_route53::Client::new(config)
 }
 
+/// A client for CloudWatch in `region`: an alarm is where it is, whatever Region a person works in.
+pub(crate) fn cloudwatch(config: &SdkConfig, region: &str) -> aws_sdk_cloudwatch::Client {
+    let region = aws_sdk_cloudwatch::config::Region::new(region.to_owned());
+    aws_sdk_cloudwatch::Client::from_conf(
+        aws_sdk_cloudwatch::config::Builder::from(config).region(region).build(),
+    )
+}
+
 /// The state machine's executions.
 pub(crate) fn executions(config: &SdkConfig) -> run_control::Executions {
     run_control::Executions { sfn: aws_sdk_sfn::Client::new(config) }

@@ -1,19 +1,18 @@
-//! `lifeboat flip`: a person finishes a run that has opened the recovery side and has not moved the records.
+//! `lifeboat flip`: a person finishes a run that has opened the recovery side and has not moved the traffic.
 //!
-//! It is the run's own flip, done again: the same batch, the same fence, the epoch of the pen itself. Nothing is claimed, so
-//! it may be stopped anywhere and run again, a run that is still going on does the same thing once more, and whoever is
-//! newer wins.
+//! It is the run's own flip, done again: under `switch` the same object, under `records` the same batches and the same fence,
+//! and the epoch of the pen itself. Nothing is claimed, so it may be stopped anywhere and run again, a run that is still going
+//! on does the same thing once more, and whoever is newer wins.
 
-use dns_flip::{Moved, move_records};
+use dns_flip::Moved;
 use lifeboat_ledger::{Holder as Pen, PenState, StreamProof};
 use lifeboat_rules::admission::Holder;
-use lifeboat_rules::dns::{Flip, Found, wanted};
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::recovered::{Health, Sealed, judge};
 use lifeboat_rules::{ErrorName, Outcome, Plan, StepError};
 use serde_json::{Value, json};
 
-use crate::after_run::{AfterRun, Closed, came_to, is_a_runs};
+use crate::after_run::{AfterRun, Closed, Moves, came_to, few, is_a_runs, moved_in_words};
 use crate::args::FlipArgs;
 use crate::aws;
 use crate::exit::Exit;
@@ -27,21 +26,18 @@ pub(crate) async fn run(args: &FlipArgs) -> Result<Report, Failure> {
     after.refuse_while_open(&after.newest)?;
     let history = after.prove().await?;
     let begun = Begun::find(&after, &history.streams).await?;
-    let (plan, epoch) = (&after.plan, begun.by.epoch);
-    let zone = after.zone();
+    let epoch = begun.by.epoch;
     let next = "mend it, then run the same command again";
-    let (found, flip) = after.look_at_zone(&zone, Side::Recovery, epoch, next).await?;
-    if flip == Flip::Done {
-        begun.refuse_where_changed_since(&found)?;
-        if begun.by.outcome == Some(Outcome::Recovered) {
-            return Ok(begun.moved_already());
-        }
+    match after.look_at_traffic(Side::Recovery, epoch, next).await? {
+        Moves::Undone(changed) => return Err(begun.changed_since(&changed)),
+        Moves::Done if begun.by.outcome == Some(Outcome::Recovered) => return Ok(begun.moved_already()),
+        Moves::Done | Moves::ToDo => {}
     }
     let health = begun.serving(&history.streams).await?;
     after.agree(begun.question())?;
     begun.refuse_where_outrun().await?;
 
-    let moved = move_records(&zone, plan, Side::Recovery, epoch).await;
+    let moved = after.move_traffic(Side::Recovery, epoch, &begun.by.run).await;
     let moved = moved.map_err(|error| not_moved(&after, &error))?;
     let facts = begun.facts(&moved, &health);
     let manifest = begun.close(facts.clone()).await?;
@@ -145,45 +141,36 @@ fn fenced_since(plan: &Plan, epoch: u64, fenced: u64) -> Failure {
 }
 
 fn not_moved(after: &AfterRun<'_>, error: &StepError) -> Failure {
-    let records = format!("the records of {}", after.plan.dns.zone);
+    let traffic = format!("the traffic of {}", after.plan.name);
     match error.name {
-        ErrorName::Fenced => after.superseded(format!("somebody newer has moved {records}"), error),
-        ErrorName::Transient => aws::step_failure(format!("whether {records} are moved is not known"), error),
-        _ => aws::step_failure(format!("{records} could not be moved"), error),
+        ErrorName::Fenced => after.superseded(format!("somebody newer has moved {traffic}"), error),
+        ErrorName::Transient => aws::step_failure(format!("whether {traffic} is moved is not known"), error),
+        _ => aws::step_failure(format!("{traffic} could not be moved"), error),
     }
 }
 
 impl Begun<'_> {
-    /// Refuses where the fence says that this epoch has moved the records, and they are not what it moved them to: no batch
-    /// of this epoch will touch them again.
-    fn refuse_where_changed_since(&self, found: &[Found]) -> Result<(), Failure> {
-        let plan = &self.after.plan;
-        let changed: Vec<String> = wanted(plan, Side::Recovery)
-            .into_iter()
-            .filter(|record| !found.contains(&Found::Plain(record.clone())))
-            .map(|record| format!("{} {}", record.name, record.kind))
-            .collect();
-        if changed.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(
+    /// The fence says that this epoch has moved the records, and they are not what it moved them to: no batch of this epoch
+    /// will touch them again.
+    fn changed_since(&self, changed: &[String]) -> Failure {
+        Failure::new(
             Exit::Halted,
             format!(
                 "epoch {} has moved the records of {}, and somebody has changed {} since; nothing was done",
                 self.by.epoch,
-                plan.dns.zone,
-                changed.join(", ")
+                self.after.plan.dns.zone,
+                few(changed)
             ),
             "find out who did and why; then put back the recovery side's values in Route 53 by hand, or give the pen back \
              with `lifeboat handback --take-from-recovery`",
-        ))
+        )
     }
 
     fn moved_already(&self) -> Report {
         let (plan, by) = (&self.after.plan, &self.by);
         Report {
             headline: format!(
-                "the records of {} are moved to the recovery side already; nothing was done",
+                "the traffic of {} is moved to the recovery side already; nothing was done",
                 plan.name
             ),
             details: vec![("epoch", format!("{}, run {}", by.epoch, by.run))],
@@ -241,11 +228,7 @@ impl Begun<'_> {
         }));
         lines.extend([
             format!("  serves   {}", plan.probe.recovery),
-            format!(
-                "  records  {} to the recovery side's values, in {}",
-                plan.dns.records.len(),
-                plan.dns.zone
-            ),
+            self.after.will_move(Side::Recovery, *epoch),
         ]);
         lines
     }
@@ -277,7 +260,7 @@ impl Begun<'_> {
             "finishes": self.by.run,
             "newer": self.newer,
             "run_is_over": self.after.args.run_is_over,
-            "records": { "before": moved.before, "changes": moved.changes },
+            "traffic": moved,
             "health": health,
         })
     }
@@ -288,8 +271,8 @@ impl Begun<'_> {
         let run = run_control::flip_name(self.by.epoch);
         self.after.close(&run, Outcome::Recovered, facts).await.map_err(|error| {
             let what = format!(
-                "the records of {} are moved under epoch {}, and the manifest is not known to be stored",
-                self.after.plan.dns.zone, self.by.epoch
+                "the traffic of {} is moved under epoch {}, and the manifest is not known to be stored",
+                self.after.plan.name, self.by.epoch
             );
             let next =
                 "mend the cause and run the same command again: it moves nothing twice, and leaves the manifest";
@@ -301,21 +284,15 @@ impl Begun<'_> {
         let (plan, by) = (&self.after.plan, &self.by);
         Report {
             headline: format!(
-                "the records of {} are moved to the recovery side in {}",
+                "the traffic of {} is moved to the recovery side in {}",
                 plan.name, plan.regions.recovery
             ),
             details: vec![
                 ("epoch", format!("{}, of run {}", by.epoch, by.run)),
-                (
-                    "records",
-                    match moved.changes.len() {
-                        0 => "were moved by an earlier batch of this epoch".to_owned(),
-                        changes => format!("moved, {changes} changes in one batch"),
-                    },
-                ),
+                moved_in_words(moved),
                 ("manifest", manifest.key.clone()),
             ],
-            warnings: vec![cached(plan)],
+            warnings: vec![self.after.not_asked(Side::Recovery)],
             json: json!({
                 "plan": plan.name,
                 "flip": State::Done,
@@ -329,13 +306,4 @@ impl Begun<'_> {
             ..Report::default()
         }
     }
-}
-
-/// What a run would have asked the resolver about, and this command does not.
-fn cached(plan: &Plan) -> String {
-    format!(
-        "no DNS answer was asked for: resolvers may give the old values until their time to live ends; see that {} \
-         answers from the recovery side",
-        plan.dns.records.iter().map(|record| record.name.as_str()).collect::<Vec<_>>().join(", ")
-    )
 }

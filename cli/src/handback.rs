@@ -1,16 +1,19 @@
 //! `lifeboat handback`: a person gives the pen back to the primary, under a new epoch.
 //!
 //! In this order: the claim, the fence (a recovery side that trades stops by itself, and the slots are free), the opens, the
-//! records, the manifest. Every effect carries the epoch, so whatever a stopped run may still do counts for nothing, and
+//! traffic, the manifest. Every effect carries the epoch, so whatever a stopped run may still do counts for nothing, and
 //! this command may be stopped anywhere: run again, it claims the next epoch and does all of it again. The manifest is the
 //! last act, and until it is there no alarm starts a run.
 
-use dns_flip::{Moved, Zone, move_records};
+mod left_behind;
+
+use dns_flip::Moved;
 use jiff::Timestamp;
 use ledger_verify::{Answer, Examined};
 use lifeboat_ledger::{Holder as Side, PenState, StreamProof};
 use lifeboat_rules::admission::Holder;
 use lifeboat_rules::epoch::{Cause, Claim};
+use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::recovered::Sealed;
 use lifeboat_rules::{ErrorName, Outcome, Plan, StepError, plan};
 use serde_json::{Value, json};
@@ -31,17 +34,24 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
     let fenced = after.newest_fence().await?;
     let history = after.prove().await?;
     if primary_holds(newest, fenced, &history.streams) {
-        return Ok(held_already(plan, newest, &history));
+        return match left_behind::traffic(&after, args).await? {
+            Some(flip) => left_behind::bring(&after, &history.streams, &flip).await,
+            None => Ok(held_already(plan, newest, &history)),
+        };
     }
     let recovery = streams_of_recovery(&history.streams);
     if !recovery.is_empty() && !args.take_from_recovery {
         return Err(recovery_holds(plan, &recovery));
     }
     let epoch = newest.epoch + 1;
-    let zone = (!args.keep_records).then(|| after.zone());
-    if let Some(zone) = &zone {
-        let next = "mend it, or say --keep-records and see to the records yourself";
-        after.look_at_zone(zone, plan::Side::Primary, epoch, next).await?;
+    if !args.keep_records {
+        let next = match plan.dns.strategy {
+            Strategy::Switch => {
+                "mend it, or say --keep-records and run the same command again later, which moves the traffic"
+            }
+            Strategy::Records => "mend it, or say --keep-records and see to the records yourself",
+        };
+        after.look_at_traffic(plan::Side::Primary, epoch, next).await?;
     }
     after.agree(question(&after, &history.streams, args.keep_records))?;
 
@@ -49,9 +59,9 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
     let back = HandBack { after: &after, epoch, run: after_run::name("handback", now) };
     back.claim(now).await?;
     let opened = back.open(&history.streams).await?;
-    let moved = match &zone {
-        Some(zone) => Some(back.move_records(zone).await?),
-        None => None,
+    let moved = match args.keep_records {
+        true => None,
+        false => Some(back.move_traffic().await?),
     };
     let facts = back.facts(&history.streams, &opened, moved.as_ref());
     let manifest = back.close(facts.clone()).await?;
@@ -132,10 +142,8 @@ fn question(after: &AfterRun<'_>, streams: &[StreamProof], keep_records: bool) -
         )
     }));
     lines.push(match keep_records {
-        true => "  records  stay as they are".to_owned(),
-        false => {
-            format!("  records  {} to the primary's values, in {}", plan.dns.records.len(), plan.dns.zone)
-        }
+        true => "  traffic  stays where it is".to_owned(),
+        false => after.will_move(plan::Side::Primary, newest.epoch + 1),
     });
     lines
 }
@@ -196,13 +204,13 @@ impl HandBack<'_> {
         }
     }
 
-    async fn move_records(&self, zone: &Zone) -> Result<Moved, Failure> {
-        let plan = &self.after.plan;
-        move_records(zone, plan, plan::Side::Primary, self.epoch).await.map_err(|error| {
-            let records = format!("the records of {}", plan.dns.zone);
+    async fn move_traffic(&self) -> Result<Moved, Failure> {
+        let moved = self.after.move_traffic(plan::Side::Primary, self.epoch, &self.run).await;
+        moved.map_err(|error| {
+            let traffic = format!("the traffic of {}", self.after.plan.name);
             let not_moved = match error.name {
-                ErrorName::Transient => format!("whether {records} are moved is not known"),
-                _ => format!("{records} are not moved"),
+                ErrorName::Transient => format!("whether {traffic} is moved is not known"),
+                _ => format!("{traffic} is not moved"),
             };
             let what =
                 format!("the ledger is open for the primary under epoch {}, and {not_moved}", self.epoch);
@@ -227,8 +235,8 @@ impl HandBack<'_> {
             "epoch": self.epoch,
             "run_is_over": self.after.args.run_is_over,
             "streams": streams,
-            "records": match moved {
-                Some(moved) => json!({ "kept": false, "before": moved.before, "changes": moved.changes }),
+            "traffic": match moved {
+                Some(moved) => json!(moved),
                 None => json!({ "kept": true }),
             },
         })
@@ -237,7 +245,7 @@ impl HandBack<'_> {
     async fn close(&self, facts: Value) -> Result<Closed, Failure> {
         self.after.close(&self.run, Outcome::HandedBack, facts).await.map_err(|error| {
             let what = format!(
-                "the ledger is open for the primary under epoch {}, the records are seen to, and the manifest is not \
+                "the ledger is open for the primary under epoch {}, the traffic is seen to, and the manifest is not \
                  known to be stored",
                 self.epoch
             );
@@ -274,24 +282,16 @@ fn done(
         "stacks that a run has launched in the recovery Region are still there; what they run writes nothing more"
             .to_owned(),
     ];
-    if moved.is_none() {
-        warnings.push(format!(
-            "the records of {} were kept: a batch of a stopped run that arrives late could still move them",
-            plan.dns.zone
-        ));
-    }
+    warnings.push(match moved {
+        Some(_) => back.after.not_asked(plan::Side::Primary),
+        None => kept(back.after),
+    });
     Report {
         headline: format!("the primary of {} in {} holds the pen", plan.name, plan.regions.primary),
         details: vec![
             ("epoch", format!("{}, run {}", back.epoch, back.run)),
             ("opened", streams.join(", ")),
-            (
-                "records",
-                match moved {
-                    Some(moved) => format!("moved, {} changes in one batch", moved.changes.len()),
-                    None => "kept".to_owned(),
-                },
-            ),
+            moved.map_or(("traffic", "kept where it is".to_owned()), after_run::moved_in_words),
             ("manifest", manifest.key.clone()),
         ],
         warnings,
@@ -305,5 +305,21 @@ fn done(
             "manifest": manifest,
         }),
         ..Report::default()
+    }
+}
+
+/// What it means that the traffic was kept where it is.
+fn kept(after: &AfterRun<'_>) -> String {
+    let plan = &after.plan;
+    match plan.dns.strategy {
+        Strategy::Switch => format!(
+            "the traffic of {} was kept where the newest flip has it: if that is the recovery side, nothing there is \
+             acknowledged, until `lifeboat handback` without --keep-records moves it back",
+            plan.name
+        ),
+        Strategy::Records => format!(
+            "the records of {} were kept: a batch of a stopped run that arrives late could still move them",
+            plan.dns.zone
+        ),
     }
 }

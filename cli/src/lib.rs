@@ -8,6 +8,7 @@ mod acknowledge;
 mod after_run;
 mod args;
 mod aws;
+mod dns;
 pub mod document;
 mod exit;
 mod failure;
@@ -66,6 +67,7 @@ fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Flip(args) => aws::block_on(flip::run(&args)),
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
         Command::Ledger { command } => ledger::run(&command),
+        Command::Dns { command } => dns::run(&command),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {
             aws::block_on(maintenance::begin(&args))
         }

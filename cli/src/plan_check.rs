@@ -8,7 +8,7 @@ use crate::output::Report;
 use crate::source::{self, Checked};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Report, Failure> {
-    let Checked { plan, templates } = source::check(&args.file)?;
+    let Checked { plan, templates, lists, records } = source::check(&args.file)?;
     let digest = plan.digest();
     Ok(Report {
         headline: format!("{} is a good plan", args.file.display()),
@@ -17,7 +17,13 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Report, Failure> {
             ("regions", format!("{} -> {}", plan.regions.primary, plan.regions.recovery)),
             ("stacks", plan.stacks.iter().map(|stack| stack.name.as_str()).collect::<Vec<_>>().join(", ")),
             ("streams", plan.ledger.streams.join(", ")),
-            ("records", plan.dns.records.len().to_string()),
+            (
+                "records",
+                match records - plan.dns.records.len() {
+                    0 => format!("{records}, strategy {}", plan.dns.strategy),
+                    by_rule => format!("{records} ({by_rule} by rules), strategy {}", plan.dns.strategy),
+                },
+            ),
             ("digest", digest.clone()),
         ],
         warnings: Vec::new(),
@@ -26,6 +32,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Report, Failure> {
             "plan": plan.name,
             "digest": digest,
             "templates": templates.keys().collect::<Vec<_>>(),
+            "lists": lists.keys().collect::<Vec<_>>(),
+            "records": records,
             "problems": [],
         }),
         ..Report::default()

@@ -1,4 +1,6 @@
-//! `lifeboat plan upload`: checks, then stores templates and plan in the control bucket.
+//! `lifeboat plan upload`: checks, then stores templates, lists and plan in the control bucket.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -11,15 +13,13 @@ use crate::output::Report;
 use crate::source::{self, Checked};
 
 pub(crate) async fn run(args: &UploadArgs) -> Result<Report, Failure> {
-    let Checked { plan, templates } = source::check(&args.file)?;
+    let Checked { plan, templates, lists, .. } = source::check(&args.file)?;
     let bucket = &args.control.bucket;
     let client = aws::s3(&aws::config(&args.aws, Some(&plan.regions.recovery)).await?);
 
     // The plan last: what it names is there before anyone can read it.
-    let mut stored = 0;
-    for (key, bytes) in &templates {
-        stored += usize::from(store_template(&client, bucket, key, bytes.clone()).await?);
-    }
+    let stored = store_all(&client, bucket, &templates, "application/yaml").await?;
+    let listed = store_all(&client, bucket, &lists, "text/plain; charset=utf-8").await?;
     let key = format!("plan/{}.json", plan.name);
     let version = store_plan(&client, bucket, &key, plan.canonical_json()).await?;
 
@@ -39,6 +39,7 @@ pub(crate) async fn run(args: &UploadArgs) -> Result<Report, Failure> {
             ("version", version.clone().unwrap_or_else(|| "none".to_owned())),
             ("digest", digest.clone()),
             ("templates", format!("{stored} new, {} there already", templates.len() - stored)),
+            ("lists", format!("{listed} new, {} there already", lists.len() - listed)),
         ],
         warnings,
         json: json!({
@@ -48,21 +49,41 @@ pub(crate) async fn run(args: &UploadArgs) -> Result<Report, Failure> {
             "version": version,
             "digest": digest,
             "templates": templates.keys().collect::<Vec<_>>(),
+            "lists": lists.keys().collect::<Vec<_>>(),
         }),
         ..Report::default()
     })
 }
 
-/// Stores a template under its content's digest; true if it was not there. A template that is there is the same
-/// one, so nothing is ever overwritten.
-async fn store_template(client: &Client, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<bool, Failure> {
+/// Stores what has its content's digest as its key, and says how much of it was not there.
+async fn store_all(
+    client: &Client,
+    bucket: &str,
+    contents: &BTreeMap<String, Vec<u8>>,
+    content_type: &str,
+) -> Result<usize, Failure> {
+    let mut stored = 0;
+    for (key, bytes) in contents {
+        stored += usize::from(store_once(client, bucket, key, bytes, content_type).await?);
+    }
+    Ok(stored)
+}
+
+/// Stores one content; true if it was not there. What is there under its key is the same, so nothing is ever overwritten.
+async fn store_once(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    bytes: &[u8],
+    content_type: &str,
+) -> Result<bool, Failure> {
     let put = client
         .put_object()
         .bucket(bucket)
         .key(key)
         .if_none_match("*")
-        .content_type("application/yaml")
-        .body(ByteStream::from(bytes));
+        .content_type(content_type)
+        .body(ByteStream::from(bytes.to_vec()));
     match put.send().await {
         Ok(_) => Ok(true),
         Err(error) if aws::exists_already(&error) => Ok(false),

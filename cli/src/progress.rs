@@ -40,6 +40,22 @@ impl Bar {
     }
 }
 
+/// How many of so many things are done: shown until it is dropped.
+pub(crate) struct Steps(ProgressBar);
+
+impl Steps {
+    pub(crate) fn show(what: &str, count: u64) -> Self {
+        let template = "{msg} {wide_bar} {pos} of {len}, {eta} to go";
+        let style = ProgressStyle::with_template(template).expect("a fixed template");
+        Self(ProgressBar::new(count).with_style(style).with_message(what.to_owned()))
+    }
+
+    /// So many more are done.
+    pub(crate) fn advance(&self, count: u64) {
+        self.0.inc(count);
+    }
+}
+
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
@@ -47,6 +63,12 @@ impl Drop for Bar {
 }
 
 impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Steps {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

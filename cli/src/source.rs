@@ -1,14 +1,18 @@
-//! A plan and its templates as files, checked together.
+//! A plan, its templates and its lists as files, checked together.
+
+mod lists;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lifeboat_rules::dns::names;
 use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::plan::{Plan, Problem, template};
 use serde_json::Value;
 
+use self::lists::Lists;
 use crate::document::{Document, Place};
 use crate::exit::Exit;
 use crate::failure::{Failure, Finding};
@@ -16,16 +20,20 @@ use crate::failure::{Failure, Finding};
 /// Bytes in a plan. The largest that the rules allow are far smaller; what is larger is another file.
 const PLAN_BYTES_MAX: usize = 4_000_000;
 
-/// A plan without a problem, with the templates of its stacks.
+/// A plan without a problem, with the templates of its stacks and the lists of its names.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// As it is uploaded: templates by their content.
+    /// As it is uploaded: templates and lists by their content.
     pub(crate) plan: Plan,
     /// The templates by their keys in the control bucket, each once.
     pub(crate) templates: BTreeMap<String, Vec<u8>>,
+    /// The lists by their keys in the control bucket, each once.
+    pub(crate) lists: BTreeMap<String, Vec<u8>>,
+    /// How many records the plan moves, those of its rules included.
+    pub(crate) records: usize,
 }
 
-/// Reads and checks a plan and its templates, offline. All problems at once, in the order of the files.
+/// Reads and checks a plan, its templates and its lists, offline. All problems at once, in the order of the files.
 pub(crate) fn check(file: &Path) -> Result<Checked, Failure> {
     let bytes = fs::read(file).map_err(|error| unreadable(file, &error))?;
     let source = Source::parse(file, bytes, PLAN_BYTES_MAX)
@@ -38,6 +46,8 @@ pub(crate) fn check(file: &Path) -> Result<Checked, Failure> {
     };
     let mut templates = Templates::new(file);
     templates.check_stacks(&source, &mut problems);
+    let mut lists = Lists::new(file);
+    lists.check(&source, &mut problems);
     problems
         .sort_by_key(|problem| (problem.file != file, problem.file.clone(), problem.line, problem.column));
 
@@ -50,7 +60,13 @@ pub(crate) fn check(file: &Path) -> Result<Checked, Failure> {
                 contents.insert(key.clone(), bytes);
                 stack.template = key;
             }
-            Ok(Checked { plan, templates: contents })
+            let lists = lists.settle(&mut plan.dns);
+            let texts =
+                lists.iter().map(|(key, bytes)| (key.clone(), String::from_utf8_lossy(bytes).into_owned()));
+            let records = names::expand(&plan.dns, &texts.collect())
+                .map_err(|error| Failure::defect(format!("names that were judged good: {error}")))?
+                .len();
+            Ok(Checked { plan, templates: contents, lists, records })
         }
         _ => Err(Failure::invalid(file, problems)),
     }
@@ -62,6 +78,14 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
         _ => "check the path and its permissions",
     };
     Failure::new(Exit::NoInput, format!("{} cannot be read", file.display()), next).because(error)
+}
+
+/// Why a file that the plan names was not read.
+fn not_read(file: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {}", file.display()),
+        _ => format!("{} cannot be read: {error}", file.display()),
+    }
 }
 
 /// One file: its text and its parts with their places.
@@ -154,11 +178,7 @@ impl Templates {
         let bytes = match fs::read(&file) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let message = match error.kind() {
-                    io::ErrorKind::NotFound => format!("there is no file {}", file.display()),
-                    _ => format!("{} cannot be read: {error}", file.display()),
-                };
-                problems.push(plan.finding(Problem::new(at, message)));
+                problems.push(plan.finding(Problem::new(at, not_read(&file, &error))));
                 return None;
             }
         };

@@ -3,6 +3,7 @@
 mod admission;
 mod ledger;
 mod runs;
+mod traffic;
 
 use lifeboat_ledger::Verdict;
 use lifeboat_rules::admission::Holder;
@@ -20,6 +21,7 @@ use crate::uploaded::uploaded;
 use admission::Standing;
 use ledger::{Proven, Stream};
 use runs::{Runs, Seen};
+use traffic::Traffic;
 
 /// Words that are told of, the newest.
 const WORDS_SHOWN: usize = 10;
@@ -35,6 +37,7 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
     })?;
     let executions = args.state_machine.as_deref().map(|arn| (aws::executions(&config), arn));
     let standing = admission::read(&store, control, evidence, &plan, executions.as_ref()).await?;
+    let traffic = traffic::look(&config, &store, control, &plan).await;
     let streams = ledger::look(&store, &plan).await?;
     let proven = if args.verify { Some(ledger::prove(&store, &plan).await?) } else { None };
     let runs = runs::read(&aws::s3(&config), &store, evidence, &plan.name, usize::from(args.runs)).await?;
@@ -48,7 +51,7 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
             true => format!("{}: an alarm would start a run", plan.name),
             false => format!("{}: no alarm starts a run now", plan.name),
         },
-        details: details(&plan, &standing, proven.as_ref()),
+        details: details(&plan, &standing, &traffic, proven.as_ref()),
         tables: vec![
             ("Streams", table(["stream", "last entry", "", "age"], streams.iter().map(Stream::row))),
             (
@@ -71,6 +74,7 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
             "epoch": newest,
             "holders": standing.before.holders,
             "fence": (standing.before.fenced > 0).then_some(standing.before.fenced),
+            "traffic": traffic,
             "running": standing.running.as_str(),
             "alarm": standing.alarm,
             "by_hand": standing.by_hand,
@@ -100,6 +104,7 @@ fn judge(standing: &Standing, proven: Option<&Proven>) -> Exit {
 fn details(
     plan: &lifeboat_rules::Plan,
     standing: &Standing,
+    traffic: &Traffic,
     proven: Option<&Proven>,
 ) -> Vec<(&'static str, String)> {
     let before = &standing.before;
@@ -114,6 +119,7 @@ fn details(
                 epoch => format!("the newest is that of epoch {epoch}"),
             },
         ),
+        ("traffic", traffic.text()),
         (
             "maintenance",
             match &before.words.maintenance {

@@ -1,6 +1,7 @@
 //! The plan as the Lambdas have it: in the control bucket, by its name.
 
 use lifeboat_rules::Plan;
+use lifeboat_rules::plan::Record;
 use lifeboat_runtime::{Context, Store};
 
 use crate::aws;
@@ -25,4 +26,12 @@ pub(crate) async fn uploaded(store: &Store, control: &str, name: &str) -> Result
         ));
     };
     Context::read_plan(&bytes).map_err(|error| aws::step_failure(what(), &error))
+}
+
+/// Every record that an uploaded plan moves, those by rules too.
+pub(crate) async fn records(store: &Store, control: &str, plan: &Plan) -> Result<Vec<Record>, Failure> {
+    lifeboat_runtime::records(store, control, plan).await.map_err(|error| {
+        let what = format!("could not read the names of the plan {} in s3://{control}", plan.name);
+        aws::step_failure(what, &error)
+    })
 }

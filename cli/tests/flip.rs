@@ -130,7 +130,7 @@ fn a_run_that_has_opened_the_recovery_side_is_finished_under_its_own_epoch() {
     assert_eq!(manifest.reason, "it serves, only the records are missing");
     assert_eq!((manifest.facts["by"].as_str(), manifest.facts["epoch"].as_u64()), (Some("ops"), Some(2)));
     assert_eq!(manifest.facts["health"]["streams"]["ME1"]["seq"], json!(4));
-    let changes = &manifest.facts["records"]["changes"];
+    let changes = &manifest.facts["traffic"]["changes"];
     assert_eq!(
         changes.as_array().map(Vec::len),
         Some(3),
@@ -142,7 +142,7 @@ fn a_run_that_has_opened_the_recovery_side_is_finished_under_its_own_epoch() {
 
     assert_done_already(&world);
     let again = world.run(&FLIP);
-    let headline = "the records of aex are moved to the recovery side already; nothing was done\n";
+    let headline = "the traffic of aex is moved to the recovery side already; nothing was done\n";
     assert!(again.out.starts_with(headline), "{again:?}");
 }
 
@@ -152,9 +152,9 @@ fn a_person_reads_what_was_done() {
     let run = stopped(&recovery).run(&FLIP);
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
     for text in [
-        "the records of aex are moved to the recovery side in eu-central-1\n",
+        "the traffic of aex is moved to the recovery side in eu-central-1\n",
         "epoch     2, of run run-2\n",
-        "records   moved, 3 changes in one batch\n",
+        "records   1 of 1 changed, in one batch\n",
         "manifest  aex/flip-e2/manifest.json\n",
         "see that gateway.aex.internal answers",
     ] {
@@ -450,7 +450,7 @@ fn a_dns_answer_that_is_lost_is_read_back() {
     world.route53.lose_answer();
     let report = world.json(&FLIP);
     assert!(world.route53.has_lost_it());
-    assert_eq!((&report["flip"], &report["facts"]["records"]["changes"]), (&json!("done"), &json!([])));
+    assert_eq!((&report["flip"], &report["facts"]["traffic"]["changes"]), (&json!("done"), &json!([])));
     assert_eq!(world.manifest(report["run"].as_str().expect("a name")).outcome, Outcome::Recovered);
     assert_done_already(&world);
 }
@@ -485,25 +485,17 @@ fn stopped_at_any_point_it_is_finished_by_the_next_one() {
     };
     let world = stopped(&recovery);
     world.route53.refuse_reads(Some(403));
-    refused(
-        &world,
-        &[],
-        69,
-        &["the records of aex.internal could not be moved", "run the same command again"],
-    );
+    refused(&world, &[], 69, &["the traffic of aex could not be moved", "run the same command again"]);
     world.route53.refuse_reads(None);
     finish(&world);
 
     let world = stopped(&recovery);
     world.route53.refuse_changes(Some(403));
-    says(&world.ends(&FLIP, 69), &["the records of aex.internal could not be moved", "check credentials"]);
+    says(&world.ends(&FLIP, 69), &["the traffic of aex could not be moved", "check credentials"]);
     assert_eq!((world.zone_epoch(), world.route53.values(GATEWAY, "A")), (None, vec![PRIMARY.to_owned()]));
     world.route53.refuse_changes(Some(500));
     let failure = world.ends(&FLIP, 75);
-    says(
-        &failure,
-        &["whether the records of aex.internal are moved is not known", "the same command again is safe"],
-    );
+    says(&failure, &["whether the traffic of aex is moved is not known", "the same command again is safe"]);
     world.route53.refuse_changes(None);
     finish(&world);
 
@@ -512,7 +504,7 @@ fn stopped_at_any_point_it_is_finished_by_the_next_one() {
     let failure = world.ends(&FLIP, 3);
     says(
         &failure,
-        &["are moved under epoch 2, and the manifest is not known to be stored", "leaves the manifest"],
+        &["is moved under epoch 2, and the manifest is not known to be stored", "leaves the manifest"],
     );
     assert_moved(&world);
     world.s3.mend();

@@ -92,7 +92,7 @@ fn a_person_reads_what_was_done() {
         "the primary of aex in eu-west-1 holds the pen\n",
         "epoch     3, run handback-",
         "opened    ME1 at 3, ME2 at 3\n",
-        "records   moved, 1 changes in one batch\n",
+        "records   0 of 1 changed, in one batch\n",
         "stacks that a run has launched",
     ] {
         assert!(run.out.contains(text), "{} should say: {text}", run.out);
@@ -117,7 +117,7 @@ fn after_a_failover_the_pen_is_taken_from_the_recovery_side_on_a_word_of_its_own
     let report = world.json(&with(&["--take-from-recovery"]));
     let taken_from = json!({ "state": "open", "epoch": 2, "holder": "recovery" });
     assert_eq!(report["facts"]["streams"][0], json!({ "stream": "ME1", "seq": 5, "taken_from": taken_from }));
-    assert_eq!(report["facts"]["records"]["changes"].as_array().map(Vec::len), Some(3), "{report}");
+    assert_eq!(report["facts"]["traffic"]["changes"].as_array().map(Vec::len), Some(3), "{report}");
     world.assert_primary_holds(3);
     assert_eq!((world.route53.values(GATEWAY, "A"), world.zone_epoch()), (vec![PRIMARY.to_owned()], Some(3)));
 }
@@ -126,7 +126,7 @@ fn after_a_failover_the_pen_is_taken_from_the_recovery_side_on_a_word_of_its_own
 fn records_that_are_kept_are_not_even_asked_for() {
     let world = World::halted();
     let report = world.json(&with(&["--keep-records"]));
-    assert_eq!(report["facts"]["records"], json!({ "kept": true }));
+    assert_eq!(report["facts"]["traffic"], json!({ "kept": true }));
     assert!(report["warnings"][1].as_str().expect("a warning").contains("arrives late"), "{report}");
     assert_eq!(world.route53.calls(), 0);
     world.assert_primary_holds(3);
@@ -196,7 +196,7 @@ fn a_ledger_that_is_not_whole_is_given_to_nobody() {
 fn records_that_could_not_be_moved_are_found_out_before_anything_is_done() {
     let world = World::halted();
     world.route53.refuse_reads(Some(403));
-    refused(&world, &[], 69, &["the records of aex.internal could not be moved", "--keep-records"]);
+    refused(&world, &[], 69, &["the traffic of aex could not be moved", "--keep-records"]);
     world.route53.refuse_reads(None);
     world.route53.give_records_a_policy();
     refused(&world, &[], 65, &["has a routing policy", "--keep-records"]);
@@ -324,7 +324,7 @@ fn stopped_at_any_point_it_is_finished_by_the_next_one() {
     stopped_then_finished(
         |_, world| world.route53.refuse_changes(Some(403)),
         3,
-        &["the ledger is open for the primary under epoch 3", "the records of aex.internal are not moved"],
+        &["the ledger is open for the primary under epoch 3", "the traffic of aex is not moved"],
         4,
     );
     stopped_then_finished(
@@ -379,7 +379,7 @@ fn what_is_not_known_to_be_done_is_said_to_be_unknown() {
     stopped_then_finished(
         |_, world| world.route53.refuse_changes(Some(500)),
         3,
-        &["whether the records of aex.internal are moved is not known"],
+        &["whether the traffic of aex is moved is not known"],
         4,
     );
 }

@@ -204,6 +204,33 @@ fn a_template_that_two_stacks_share_is_judged_once() {
 }
 
 #[test]
+fn a_list_makes_names_and_its_faults_have_their_lines() {
+    let good = Folder::with_names("# Two of them.\nAAPL\nMSFT\n");
+    let run = good.lifeboat(&["plan", "check", "plan.yaml"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.contains("records  3 (2 by rules), strategy records"), "{run:?}");
+    let json = good.lifeboat(&["plan", "check", "plan.yaml", "--json"]).json();
+    assert_eq!((&json["records"], json["lists"].as_array().map(Vec::len)), (&json!(3), Some(1)));
+    good.write("symbols.txt", "AAPL\nMSFT\n");
+    let other = good.lifeboat(&["plan", "check", "plan.yaml", "--json"]).json();
+    assert_ne!(other["digest"], json["digest"], "another list is another plan");
+
+    refused(&Folder::with_names("AAPL\nBRK.B\n\naapl\n"), &["symbols.txt:2 ", "symbols.txt:4 "]);
+    let run = Folder::with_names("AAPL\nBRK.B\n").lifeboat(&["plan", "check", "plan.yaml"]);
+    assert!(run.err.contains("symbols.txt:2:1: ") && run.err.contains("BRK.B"), "{run:?}");
+    let missing = Folder::with_names("");
+    missing.replace("plan.yaml", "symbols.txt", "other.txt");
+    refused(&missing, &["plan.yaml:30 dns.names[0].list"]);
+    // What is wrong with the rule is told, and not once more for each symbol.
+    let spoilt = Folder::with_names("AAPL\nMSFT\n");
+    spoilt.replace("plan.yaml", "{symbol}.md", "md");
+    refused(&spoilt, &["plan.yaml:30 dns.names[0].name"]);
+    // A list that was saved as something else.
+    let (_, found) = findings(&Folder::with_names(&"a,b\n".repeat(500)));
+    assert_eq!(found.len(), 21, "{found:?}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_another_failure() {
     let run = Folder::new().lifeboat(&["plan", "check", "other.yaml"]);
     assert_eq!(run.code, 66);

@@ -45,6 +45,21 @@ fn an_uploaded_plan_is_what_the_lambdas_read() {
 }
 
 #[test]
+fn a_list_is_stored_by_its_content_and_the_plan_names_it() {
+    let (folder, s3) = (Folder::with_names("AAPL\nMSFT\n"), S3::start());
+    let report = json(&folder, &s3, &UPLOAD);
+    let plan = Plan::from_json(&s3.object("control/plan/aex.json")).expect("the Lambdas accept it");
+    let key = &plan.dns.names[0].list;
+    assert_eq!(report["lists"], json!([key]));
+    assert_eq!(s3.object(&format!("control/{key}")), b"AAPL\nMSFT\n");
+    assert_eq!(s3.puts().last().map(String::as_str), Some("control/plan/aex.json"), "lists come first");
+    let checked = folder.lifeboat(&["plan", "check", "plan.yaml", "--json"]).json();
+    assert_eq!(checked["digest"], report["digest"], "check says what upload will store");
+    let again = run(&folder, &s3, &UPLOAD);
+    assert!(again.out.contains("0 new, 1 there already"), "{again:?}");
+}
+
+#[test]
 fn uploading_twice_stores_no_template_again() {
     let (folder, s3) = (Folder::new(), S3::start());
     let first = json(&folder, &s3, &UPLOAD);

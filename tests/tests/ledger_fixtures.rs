@@ -214,7 +214,7 @@ impl Fixture {
             streams: streams.clone(),
             watermarks: watermarks.clone(),
             end: End::Closed,
-            from: Vec::new(),
+            ..Expect::default()
         }
     }
 

@@ -16,10 +16,11 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use lifeboat_ledger::lease::Lease;
 use lifeboat_ledger::slot;
-use lifeboat_rules::plan::Ledger;
+use lifeboat_rules::plan::{LeasePlan, Ledger};
 use lifeboat_rules::{ErrorName, StepError};
-use lifeboat_runtime::{Log, Put, Store};
+use lifeboat_runtime::{Log, Put, Replace, Store};
 
 /// What the server does with the next put.
 #[derive(Clone, Copy, Debug)]
@@ -79,18 +80,19 @@ async fn answer(State(s3): State<S3>, method: Method, uri: Uri, headers: HeaderM
     let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
     match method {
         Method::PUT => {
-            assert_eq!(
-                headers.get("if-none-match").map(|value| value.as_bytes()),
-                Some(&b"*"[..]),
-                "never without"
-            );
+            let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+            let (none_match, if_match) = (header("if-none-match"), header("if-match"));
+            assert!(none_match.as_deref() == Some("*") || if_match.is_some(), "never without a condition");
             let mishap = s3.mishaps.lock().unwrap().pop_front();
             if let Some(Mishap::Refuse(status, code)) = mishap {
                 return error(status, code);
             }
             let mut objects = s3.objects.lock().unwrap();
-            if objects.contains_key(&key) {
-                return error(412, "PreconditionFailed");
+            match (objects.get(&key), if_match) {
+                (None, Some(_)) => return error(404, "NoSuchKey"),
+                (Some(found), Some(tag)) if etag(found) != tag => return error(412, "PreconditionFailed"),
+                (Some(_), None) => return error(412, "PreconditionFailed"),
+                _ => {}
             }
             objects.insert(key, body.to_vec());
             match mishap {
@@ -105,12 +107,23 @@ async fn answer(State(s3): State<S3>, method: Method, uri: Uri, headers: HeaderM
         Method::GET => match s3.mishaps.lock().unwrap().pop_front() {
             Some(Mishap::Refuse(status, code)) => error(status, code),
             _ => match s3.objects.lock().unwrap().get(&key) {
-                Some(bytes) => bytes.clone().into_response(),
+                Some(bytes) => {
+                    let times = [
+                        ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+                        ("date", "Thu, 01 Jan 2026 00:00:09 GMT"),
+                    ];
+                    (times, [("etag", etag(bytes))], bytes.clone()).into_response()
+                }
                 None => error(404, "NoSuchKey"),
             },
         },
         other => panic!("{other} {uri}"),
     }
+}
+
+/// The tag of an object: one for each content.
+fn etag(bytes: &[u8]) -> String {
+    format!("\"{}\"", lifeboat_ledger::Hash::of(bytes))
 }
 
 fn list(s3: &S3, bucket: &str, query: &BTreeMap<String, String>) -> Response {
@@ -164,6 +177,59 @@ async fn a_conflict_is_the_same_request_again() {
 }
 
 #[tokio::test]
+async fn an_object_is_replaced_only_as_it_was_read() {
+    let s3 = S3::default().with("key", b"one");
+    let store = s3.clone().start().await;
+    let one = store.get_tagged("bucket", "key").await.unwrap().unwrap();
+    assert_eq!(one.bytes, b"one");
+    assert_eq!(one.read_at.unwrap().duration_since(one.stored_at).as_secs(), 9, "both by the store's clock");
+    assert_eq!(store.replace("bucket", "key", &one.etag, b"two").await.unwrap(), Replace::Replaced);
+    assert_eq!(s3.objects.lock().unwrap()["/bucket/key"], b"two");
+    // Whoever saw the first is told of the second, and leaves it alone.
+    let Replace::Differs(Some(two)) = store.replace("bucket", "key", &one.etag, b"three").await.unwrap()
+    else {
+        panic!("it was replaced")
+    };
+    assert_eq!(two.bytes, b"two");
+    assert_eq!(s3.objects.lock().unwrap()["/bucket/key"], b"two");
+    assert_eq!(store.replace("bucket", "gone", &one.etag, b"x").await.unwrap(), Replace::Differs(None));
+    assert_eq!(store.get_tagged("bucket", "gone").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_replacement_whose_answer_was_lost_is_read_back_as_success() {
+    let s3 = S3::default().with("key", b"one");
+    let store = s3.clone().start().await;
+    let one = store.get_tagged("bucket", "key").await.unwrap().unwrap();
+    s3.mishaps.lock().unwrap().push_back(Mishap::TakeAndFail);
+    assert_eq!(store.replace("bucket", "key", &one.etag, b"two").await.unwrap(), Replace::Replaced);
+    let conflict = Mishap::Refuse(409, "ConditionalRequestConflict");
+    let two = store.get_tagged("bucket", "key").await.unwrap().unwrap();
+    s3.mishaps.lock().unwrap().extend([conflict, conflict]);
+    assert_eq!(store.replace("bucket", "key", &two.etag, b"three").await.unwrap(), Replace::Replaced);
+    s3.mishaps.lock().unwrap().extend([conflict; 50]);
+    assert_eq!(named(store.replace("bucket", "key", &two.etag, b"four").await), ErrorName::Transient);
+    s3.mishaps.lock().unwrap().clear();
+    s3.mishaps.lock().unwrap().extend([Mishap::Refuse(404, "NoSuchBucket"); 20]);
+    assert_eq!(named(store.replace("bucket", "key", &two.etag, b"x").await), ErrorName::Defect);
+}
+
+/// A log of leases: its streams are those that have one, and its heads are the leases.
+#[tokio::test]
+async fn with_leases_the_head_of_a_stream_is_its_lease() {
+    let lease = Lease { watermark: 7, ..Lease::first("ME2", 1, "init") };
+    let s3 = S3::default().with("lease/ME2", &lease.to_bytes()).with("lease/ME3", b"{}");
+    let store = s3.clone().start().await;
+    let ledger = Ledger { lease: Some(LeasePlan { delivery_wait_seconds_max: 60 }), ..ledger() };
+    let log = Log::new(&store, &ledger);
+    assert_eq!(log.streams().await.unwrap(), ["ME1", "ME2", "ME3"]);
+    let head = log.head("ME2").await.unwrap().unwrap();
+    assert_eq!((head.slot, head.read_at.unwrap().duration_since(head.stored_at).as_secs()), (7, 9));
+    assert_eq!(log.head("ME1").await.unwrap(), None, "it has no lease yet");
+    assert_eq!(named(log.head("ME3").await), ErrorName::Defect);
+}
+
+#[tokio::test]
 async fn errors_are_named_by_what_may_be_done_next() {
     for (status, code, name) in [
         (500, "InternalError", ErrorName::Transient),
@@ -184,7 +250,13 @@ async fn errors_are_named_by_what_may_be_done_next() {
 }
 
 fn ledger() -> Ledger {
-    Ledger { bucket: "bucket".into(), prefix: "log/".into(), streams: vec!["ME1".into()], witness: None }
+    Ledger {
+        bucket: "bucket".into(),
+        prefix: "log/".into(),
+        streams: vec!["ME1".into()],
+        witness: None,
+        lease: None,
+    }
 }
 
 /// A log of `count` segments whose slots are `step` apart, with a neighbour that sorts behind it and, as wanted, a stray on

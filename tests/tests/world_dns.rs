@@ -1,10 +1,17 @@
 //! Route 53 in, DNS answers out, on UDP and TCP.
+//!
+//! What this does not prove: that Route 53 judges health checks on alarms as it documents, and how long it takes to.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic};
 use aws_sdk_route53::types::{
-    Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType, Vpc, VpcRegion,
+    AlarmIdentifier, Change, ChangeAction, ChangeBatch, CloudWatchRegion, HealthCheckConfig, HealthCheckType,
+    InsufficientDataHealthStatus, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, RrType, Vpc,
+    VpcRegion,
 };
+use futures::future::join_all;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{RData, RecordType};
 use hickory_resolver::TokioResolver;
@@ -56,23 +63,33 @@ async fn code(resolver: &TokioResolver, name: &str, kind: RecordType) -> (Respon
     }
 }
 
+/// A zone, and the control plane that changes it.
+struct Zone {
+    route53: aws_sdk_route53::Client,
+    id: String,
+}
+
+impl Zone {
+    async fn create(world: &World) -> Zone {
+        let route53 = world.clients("us-east-1").route53;
+        let vpc = Vpc::builder().vpc_id("vpc-1").vpc_region(VpcRegion::EuCentral1).build();
+        let create = route53.create_hosted_zone().name("aex.internal").caller_reference("1").vpc(vpc);
+        let id = create.send().await.unwrap().hosted_zone.unwrap().id;
+        Zone { route53, id }
+    }
+
+    async fn change(&self, changes: Vec<Change>) {
+        let batch = ChangeBatch::builder().set_changes(Some(changes)).build().unwrap();
+        let change = self.route53.change_resource_record_sets().hosted_zone_id(&self.id);
+        change.change_batch(batch).send().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_route_53_holds_is_what_dns_answers() {
     let world = World::start(WorldOptions::default()).await.unwrap();
-    let route53 = world.clients("us-east-1").route53;
-    let made = route53
-        .create_hosted_zone()
-        .name("aex.internal")
-        .caller_reference("1")
-        .vpc(Vpc::builder().vpc_id("vpc-1").vpc_region(VpcRegion::EuCentral1).build())
-        .send()
-        .await
-        .unwrap();
-    let zone = made.hosted_zone.unwrap().id;
-    let alter = |changes: Vec<Change>| {
-        let batch = ChangeBatch::builder().set_changes(Some(changes)).build().unwrap();
-        route53.change_resource_record_sets().hosted_zone_id(&zone).change_batch(batch).send()
-    };
+    let zone = Zone::create(&world).await;
+    let alter = |changes: Vec<Change>| zone.change(changes);
     let gateway = |value: &str| set("gateway.aex.internal", RrType::A, 5, &[value]);
     alter(vec![
         change(ChangeAction::Create, gateway("127.0.1.1")),
@@ -87,8 +104,7 @@ async fn what_route_53_holds_is_what_dns_answers() {
             set("many.aex.internal", RrType::Txt, 0, &[&"\"0123456789\" ".repeat(150)]),
         ),
     ])
-    .await
-    .unwrap();
+    .await;
     world.dns().settled().await;
 
     for protocol in [Protocol::Udp, Protocol::Tcp] {
@@ -121,8 +137,7 @@ async fn what_route_53_holds_is_what_dns_answers() {
         change(ChangeAction::Delete, gateway("127.0.1.1")),
         change(ChangeAction::Create, gateway("127.0.2.1")),
     ])
-    .await
-    .unwrap();
+    .await;
     world.dns().settled().await;
     let answer =
         resolver(&world, Protocol::Udp).lookup("gateway.aex.internal.", RecordType::A).await.unwrap();
@@ -132,4 +147,141 @@ async fn what_route_53_holds_is_what_dns_answers() {
     world.proxy().refuse_service("us-east-1", "route53");
     world.dns().settled().await;
     resolver(&world, Protocol::Udp).lookup("gateway.aex.internal.", RecordType::A).await.unwrap();
+}
+
+const ALARM: &str = "lifeboat-aex-traffic-on-recovery";
+
+/// A health check on an alarm of the recovery Region, which both are new.
+async fn gate(world: &World) -> String {
+    let clients = world.clients(world.recovery());
+    let alarm = clients
+        .cloudwatch
+        .put_metric_alarm()
+        .alarm_name(ALARM)
+        .namespace("Lifeboat")
+        .metric_name("TrafficOnRecovery")
+        .dimensions(Dimension::builder().name("Plan").value("aex").build())
+        .statistic(Statistic::Maximum)
+        .period(60)
+        .evaluation_periods(1)
+        .threshold(1.0)
+        .comparison_operator(ComparisonOperator::GreaterThanOrEqualToThreshold)
+        .treat_missing_data("ignore");
+    alarm.send().await.unwrap();
+    let alarm = AlarmIdentifier::builder().name(ALARM).region(CloudWatchRegion::EuCentral1).build().unwrap();
+    let config = HealthCheckConfig::builder()
+        .r#type(HealthCheckType::CloudwatchMetric)
+        .alarm_identifier(alarm)
+        .insufficient_data_health_status(InsufficientDataHealthStatus::LastKnownStatus)
+        .build()
+        .unwrap();
+    let create = clients.route53.create_health_check().caller_reference("gate").health_check_config(config);
+    create.send().await.unwrap().health_check.unwrap().id
+}
+
+/// Both halves of a pair, the primary one behind `check`.
+fn pair(name: &str, check: &str) -> [Change; 2] {
+    let half = |value: &str, failover: ResourceRecordSetFailover, check: Option<&str>| {
+        let mut half = set(name, RrType::A, 7, &[value]);
+        half.set_identifier = Some(format!("lifeboat-{}", failover.as_str().to_lowercase()));
+        half.failover = Some(failover);
+        half.health_check_id = check.map(str::to_owned);
+        change(ChangeAction::Create, half)
+    };
+    [
+        half("127.0.1.1", ResourceRecordSetFailover::Primary, Some(check)),
+        half("127.0.2.1", ResourceRecordSetFailover::Secondary, None),
+    ]
+}
+
+/// The one address of a name, with its TTL.
+async fn address(resolver: &TokioResolver, name: &str) -> (String, u32) {
+    let answer = resolver.lookup(format!("{name}."), RecordType::A).await.unwrap();
+    let addresses: Vec<_> =
+        answer.answers().iter().filter(|record| record.record_type() == RecordType::A).collect();
+    assert_eq!(addresses.len(), 1, "{answer:?}");
+    (addresses[0].data.to_string(), addresses[0].ttl)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_pair_answers_by_the_alarm_of_its_check() {
+    let world = World::start(WorldOptions::default()).await.unwrap();
+    let (zone, check) = (Zone::create(&world).await, gate(&world).await);
+    let alias = set("aapl.md.aex.internal", RrType::Cname, 5, &["gateway.aex.internal"]);
+    let [primary, secondary] = pair("gateway.aex.internal", &check);
+    zone.change(vec![primary, secondary, change(ChangeAction::Create, alias)]).await;
+    world.dns().settled().await;
+
+    let cloudwatch = world.clients(world.recovery()).cloudwatch;
+    let point = async |value: f64| {
+        let datum = MetricDatum::builder().metric_name("TrafficOnRecovery").value(value).build();
+        cloudwatch.put_metric_data().namespace("Lifeboat").metric_data(datum).send().await.unwrap();
+    };
+    let state = async |state: StateValue| {
+        let set = cloudwatch.set_alarm_state().alarm_name(ALARM).state_value(state);
+        set.state_reason("a test").send().await.unwrap();
+    };
+    let answers = async |expected: &str| {
+        world.dns().health_settled().await;
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            let resolver = resolver(&world, protocol);
+            for name in ["gateway.aex.internal", "aapl.md.aex.internal"] {
+                assert_eq!(address(&resolver, name).await, (expected.to_owned(), 7), "{protocol} {name}");
+            }
+        }
+    };
+    let (primary, secondary) = ("127.0.1.1", "127.0.2.1");
+    // Nobody has published anything: the alarm has no data, and the check is new.
+    answers(primary).await;
+    point(0.0).await;
+    answers(primary).await;
+    point(1.0).await;
+    answers(secondary).await;
+    state(StateValue::InsufficientData).await;
+    answers(secondary).await;
+    state(StateValue::Ok).await;
+    answers(primary).await;
+    state(StateValue::Alarm).await;
+    answers(secondary).await;
+    cloudwatch.delete_alarms().alarm_names(ALARM).send().await.unwrap();
+    answers(secondary).await;
+    // What changes do not reach says what it said.
+    world.dns().hold_answers();
+    zone.route53.delete_health_check().health_check_id(&check).send().await.unwrap();
+    answers(secondary).await;
+    world.dns().renew_answers();
+    answers(primary).await;
+}
+
+/// More sets than the listing has pages of, by a multiple.
+const PAIRS: usize = 1_000;
+/// As many changes as Route 53 takes values in one batch.
+const PAIRS_A_BATCH: usize = 500;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_pairs_move_together_and_answer_while_the_zone_is_listed() {
+    let world = World::start(WorldOptions::default()).await.unwrap();
+    let (zone, check) = (Zone::create(&world).await, gate(&world).await);
+    let names: Vec<String> = (0..PAIRS).map(|number| format!("s{number}.md.aex.internal")).collect();
+    for names in names.chunks(PAIRS_A_BATCH) {
+        zone.change(names.iter().flat_map(|name| pair(name, &check)).collect()).await;
+    }
+    world.dns().settled().await;
+    let resolver = resolver(&world, Protocol::Udp);
+    let all = async || -> BTreeSet<String> {
+        let mut said = BTreeSet::new();
+        for names in names.chunks(50) {
+            let answers = join_all(names.iter().map(|name| address(&resolver, name))).await;
+            said.extend(answers.into_iter().map(|(address, _)| address));
+        }
+        said
+    };
+    let ((), said) = tokio::join!(world.dns().settled(), all());
+    assert_eq!(said, BTreeSet::from(["127.0.1.1".to_owned()]));
+    let cloudwatch = world.clients(world.recovery()).cloudwatch;
+    let set = cloudwatch.set_alarm_state().alarm_name(ALARM).state_value(StateValue::Alarm);
+    set.state_reason("a test").send().await.unwrap();
+    world.dns().health_settled().await;
+    let ((), said) = tokio::join!(world.dns().settled(), all());
+    assert_eq!(said, BTreeSet::from(["127.0.2.1".to_owned()]));
 }

@@ -45,9 +45,9 @@ Examples:
   lifeboat handback --plan aex --reason 'back from the drill' --take-from-recovery --by 'A. Operator' --yes --json
 
 The whole ledger is proven first. Then, in this order: a new epoch is claimed, its fence is put into the log bucket (a
-recovery side that writes stops by itself), every stream is opened for the primary, the records are moved to the
-primary's values under that epoch's fence in the zone, and the manifest is written. Stopped on the way, the same command
-finishes it under the next epoch; until one has finished no alarm starts a run.";
+recovery side that writes stops by itself), every stream is opened for the primary, the traffic is moved back under that
+epoch (by one object under the strategy `switch`, by editing the records under `records`), and the manifest is written.
+Stopped on the way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.";
 
 pub(super) const FLIP_EXAMPLES: &str = "\
 Examples:
@@ -57,9 +57,9 @@ Examples:
 Only where the ledger is proven, every stream is open for the recovery side under one run's epoch, nobody has fenced it
 since, and the recovery side's health endpoint (the plan's probe.recovery, which this machine has to reach) says that it
 serves. A newer epoch that was claimed and came to nothing (a run that stood down, a hand-back that failed before its
-fence) is in nobody's way. The records are then moved in the batch that the run would have sent, under the same fence,
-and the manifest is written to <plan>/flip-e<epoch>/, so that doing it twice is doing it once. Where the recovery side
-was not opened, start a new run by hand.";
+fence) is in nobody's way. The traffic is then moved as the run would have done it, by the same object or in the same
+batches, and the manifest is written to <plan>/flip-e<epoch>/, so that doing it twice is doing it once. Where the
+recovery side was not opened, start a new run by hand.";
 
 pub(super) const ACKNOWLEDGE_EXAMPLES: &str = "\
 Examples:
@@ -99,3 +99,24 @@ Examples:
   lifeboat ledger generate ./made-up --entries 5M --objects 2000 --seal
   lifeboat ledger generate ./made-up --bytes 1G --streams 2 --compress zstd --seal
   lifeboat ledger generate ./made-up --layout firehose --compress gzip --fault fork --fault gap --streams 2";
+
+pub(super) const DNS_PREPARE_EXAMPLES: &str = "\
+Examples:
+  lifeboat dns prepare --plan aex
+  lifeboat dns prepare --plan aex --yes --json | jq .left_alone
+  lifeboat dns prepare --plan aex --undo
+
+For each record of the plan one batch deletes, to the letter, what the zone holds and creates the pair: the primary half
+with the same values, gated by the plan's health check, and the recovery half. Whoever edits a record meanwhile is not
+overwritten. Stopped anywhere, the same command goes on. Records with other values than the plan's primary, with another
+policy or an alias are left alone and told, with exit 3. Pairs are two record sets: ten thousand names need a zone whose
+quota is more than its default 10,000.";
+
+pub(super) const DNS_CHECK_EXAMPLES: &str = "\
+Examples:
+  lifeboat dns check --plan aex
+  lifeboat dns check --plan aex --vpc vpc-0123456789abcdef0 --vpc vpc-0fedcba9876543210
+  lifeboat dns check --plan aex --json | jq '.findings[] | \"\\(.place): \\(.what)\"'
+
+Looked at are the zone and its networks, the gate (health check and alarm), the newest flip against the newest epoch,
+each record of the plan, and the records beside them that point at the primary.";

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod cloudwatch;
 pub mod http;
 pub mod ledger;
 pub mod route53;
@@ -45,6 +46,7 @@ dns:
   zone: aex.internal
   records:
     - { name: gateway.aex.internal, type: A, ttl: 5, primary: [10.0.0.10], recovery: [10.1.0.10] }
+  strategy: records
 ";
 
 pub const CLUSTER: &str = "\
@@ -87,6 +89,16 @@ impl Folder {
     pub fn spoilt(from: &str, to: &str) -> Self {
         let folder = Self::new();
         folder.replace("plan.yaml", from, to);
+        folder
+    }
+
+    /// The good plan with a rule besides, over the symbols of `list`.
+    pub fn with_names(list: &str) -> Self {
+        let rule = "{ name: \"{symbol}.md.aex.internal\", list: symbols.txt, type: A, ttl: 5, primary: [10.0.0.20], \
+                    recovery: [10.1.0.20] }";
+        let strategy = "  strategy: records\n";
+        let folder = Self::spoilt(strategy, &format!("{strategy}  names:\n    - {rule}\n"));
+        folder.write("symbols.txt", list);
         folder
     }
 

@@ -8,6 +8,7 @@ use lifeboat_rules::evidence::{Manifest, manifest_key};
 use lifeboat_rules::{Outcome, Trigger};
 use serde_json::json;
 
+use super::cloudwatch::CloudWatch;
 use super::route53::Route53;
 use super::s3::S3;
 use super::{Folder, Run};
@@ -21,16 +22,41 @@ pub struct World {
     pub folder: Folder,
     pub s3: S3,
     pub route53: Route53,
+    pub cloudwatch: CloudWatch,
 }
 
 impl World {
     /// A plan that is uploaded, and no more.
     pub fn uploaded() -> Self {
         let route53 = Route53::start(&[(GATEWAY, "A", "5", &[PRIMARY])]);
-        let world = Self { folder: Folder::new(), s3: S3::start(), route53 };
-        let upload = world.bare(&["plan", "upload", "plan.yaml", "--control-bucket", "control"]);
-        assert_eq!(upload.code, 0, "{upload:?}");
+        let world = Self { folder: Folder::new(), s3: S3::start(), route53, cloudwatch: CloudWatch::start() };
+        world.upload();
         world
+    }
+
+    /// Stores the plan as it is in the folder now.
+    #[track_caller]
+    pub fn upload(&self) {
+        let upload = self.bare(&["plan", "upload", "plan.yaml", "--control-bucket", "control"]);
+        assert_eq!(upload.code, 0, "{upload:?}");
+    }
+
+    /// As [`Self::opened`], under a plan of the strategy `switch` whose gate is as it should be. Its records are plain yet.
+    pub fn on_switch() -> Self {
+        let world = Self::opened();
+        world.folder.replace("plan.yaml", "strategy: records", "strategy: switch\n  health_check: gate");
+        world.upload();
+        world.route53.set_health_check(&world.health_check(""));
+        world
+    }
+
+    /// The configuration of the gate, with something more in it.
+    pub fn health_check(&self, more: &str) -> String {
+        format!(
+            "<Type>CLOUDWATCH_METRIC</Type>{more}<AlarmIdentifier><Region>eu-central-1</Region>\
+             <Name>lifeboat-aex-traffic-on-recovery</Name></AlarmIdentifier>\
+             <InsufficientDataHealthStatus>LastKnownStatus</InsufficientDataHealthStatus>"
+        )
     }
 
     /// With its ledger open for the primary.
@@ -91,6 +117,7 @@ impl World {
         ];
         environment.extend(self.s3.environment());
         environment.extend(self.route53.environment());
+        environment.extend(self.cloudwatch.environment());
         environment
     }
 

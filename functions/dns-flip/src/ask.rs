@@ -12,7 +12,9 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use jiff::Timestamp;
 use lifeboat_rules::dns::RecordSet;
 use lifeboat_rules::{ErrorName, StepError};
-use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::confirm::Receipt;
 
 /// Questions in flight at once.
 const QUESTIONS_IN_FLIGHT: usize = 64;
@@ -21,26 +23,7 @@ const QUESTIONS_IN_FLIGHT: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Asker {
     resolver: TokioResolver,
-}
-
-/// That a record answered from the recovery side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// What was asked for, and answered.
-    pub record: RecordSet,
-    /// When, by the asker's clock.
-    pub answered_at: Timestamp,
-    /// The time to live in the answer, in seconds.
-    pub ttl: u32,
-}
-
-/// One answer.
-#[derive(Clone, Debug)]
-pub struct Answered {
-    /// The values, in the one spelling.
-    pub values: Vec<String>,
-    /// The time to live, in seconds.
-    pub ttl: u32,
+    server: String,
 }
 
 impl Asker {
@@ -69,24 +52,43 @@ impl Asker {
         let options: &mut ResolverOpts = builder.options_mut();
         options.cache_size = 0;
         options.timeout = Duration::from_secs(2);
-        options.attempts = 1;
+        // Whoever asks counts the questions, and asks again by himself.
+        options.attempts = 0;
         options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
         let resolver = builder.build().map_err(|err| defect("make a resolver", err.to_string()))?;
-        Ok(Asker { resolver })
+        let server = if server.is_empty() { "system" } else { server };
+        Ok(Asker { resolver, server: server.to_owned() })
     }
 
-    /// Asks for each of `records`; the answers come in their order.
-    pub async fn ask_all(&self, records: &[RecordSet]) -> Vec<Result<Answered, String>> {
-        stream::iter(records).map(|record| self.ask(record)).buffered(QUESTIONS_IN_FLIGHT).collect().await
+    /// Who is asked: `address:port`, or `system` for the machine's own resolver.
+    pub fn resolver(&self) -> &str {
+        &self.server
     }
 
-    async fn ask(&self, record: &RecordSet) -> Result<Answered, String> {
+    /// Asks for each of `records` once; the answers come in their order, whatever they say.
+    pub async fn ask_all(
+        &self,
+        records: &[RecordSet],
+        now: fn() -> Timestamp,
+    ) -> Vec<Result<Receipt, String>> {
+        stream::iter(records)
+            .map(|record| self.ask(record, now))
+            .buffered(QUESTIONS_IN_FLIGHT)
+            .collect()
+            .await
+    }
+
+    async fn ask(&self, record: &RecordSet, now: fn() -> Timestamp) -> Result<Receipt, String> {
         let kind = RecordType::from_str(&record.kind).map_err(|err| err.to_string())?;
+        let (asked_at, began) = (now(), Instant::now());
         let found =
             self.resolver.lookup(format!("{}.", record.name), kind).await.map_err(|err| err.to_string())?;
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let answers: Vec<_> = found.answers().iter().filter(|answer| answer.record_type() == kind).collect();
         let ttl = answers.iter().map(|answer| answer.ttl).min().unwrap_or(0);
         let values = answers.iter().map(|answer| answer.data.to_string());
-        Ok(Answered { values: RecordSet::new(&record.name, &record.kind, ttl, values).values, ttl })
+        let RecordSet { name, kind, ttl, values, .. } =
+            RecordSet::new(&record.name, &record.kind, ttl, values);
+        Ok(Receipt { name, kind, values, ttl, asked_at, answered_at: now(), millis })
     }
 }

@@ -1,33 +1,38 @@
-//! *dns-flip*: moves the plan's records to the recovery side, and confirms with real DNS answers that they moved.
+//! *dns-flip*: moves traffic to the recovery side, keeps it where the newest flip says, and confirms with real DNS answers
+//! that it has moved. Deployed twice: outside of any network to act, inside to ask.
 //!
-//! Invariant: a batch is a compare-and-swap (see `lifeboat_rules::dns`); success is this epoch's own fence in the zone.
+//! Invariant: an older epoch has no effect. By `switch` the newest flip object counts, by `records` a batch is a
+//! compare-and-swap (see `lifeboat_rules::dns`).
 
 mod ask;
 mod aws;
-
-use std::time::Duration;
+mod confirm;
+mod gate;
+mod records;
+mod scheduled;
+mod switch;
+mod traffic;
 
 use jiff::Timestamp;
-use lifeboat_rules::dns::{Change, Flip, Found, decide, wanted};
 use lifeboat_rules::plan::Side;
-use lifeboat_rules::{ErrorName, Plan, Request, StepError};
+use lifeboat_rules::{Request, StepError};
 use lifeboat_runtime::Context;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-pub use ask::{Asker, Receipt};
+pub use ask::Asker;
 pub use aws::{Rejected, Zone};
-
-/// How long one call asks before it says `NotReady`, in seconds. Well below the function's own timeout (60 s).
-const WAIT_SECONDS: u64 = 20;
-/// How often a batch is computed anew because the zone changed between the read and the write.
-const BATCH_TRIES_MAX: u32 = 5;
+pub use confirm::{Confirmed, Receipt, Receipts};
+pub use gate::{Gate, Point};
+pub use records::RecordsMoved;
+pub use scheduled::{KeeperAction, Scheduled, keep_on_schedule};
+pub use switch::{Kept, Switched, keep, newest_flip};
+pub use traffic::{Moved, Mover, move_traffic};
 
 /// What can be asked of this function.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// Move the records.
+    /// Move the traffic.
     Flip {},
     /// Ask until every record answers from the recovery side.
     ConfirmFlip {},
@@ -37,18 +42,10 @@ pub enum Action {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "verdict")]
 pub enum Answer {
-    /// The zone holds the recovery side's values under this epoch's fence.
-    Flipped {
-        /// What the zone held before, as far as it concerns the plan.
-        before: Vec<Found>,
-        /// What was changed; empty where an earlier attempt had done it.
-        changes: Vec<Change>,
-    },
-    /// Every record answers from the recovery side.
-    FlipConfirmed {
-        /// One for each record.
-        receipts: Vec<Receipt>,
-    },
+    /// Traffic is moved to the recovery side, as far as this run is concerned: what is left is for resolvers to follow.
+    Flipped(Moved),
+    /// Every name that was asked for answers from the recovery side.
+    FlipConfirmed(Confirmed),
 }
 
 /// Handles one call.
@@ -58,7 +55,7 @@ pub enum Answer {
 /// `PlanInvalid`, `InputInvalid`, `Defect`.
 pub async fn handle(
     context: &Context,
-    zone: &Zone,
+    mover: Mover<'_>,
     asker: &Asker,
     now: fn() -> Timestamp,
     request: Request<Action>,
@@ -68,86 +65,13 @@ pub async fn handle(
     match &request.action {
         Action::Flip {} => {
             let epoch = context.acting_epoch(&plan.name, run).await?;
-            let Moved { before, changes } = move_records(zone, &plan, Side::Recovery, epoch).await?;
-            Ok(Answer::Flipped { before, changes })
+            let moved = move_traffic(mover, &plan, Side::Recovery, epoch, &run.id).await?;
+            Ok(Answer::Flipped(moved))
         }
-        Action::ConfirmFlip {} => confirm(asker, &plan, now).await,
-    }
-}
-
-/// What moving the records has changed.
-#[derive(Clone, Debug)]
-pub struct Moved {
-    /// What the zone held before, as far as it concerns the plan.
-    pub before: Vec<Found>,
-    /// What was changed; empty where an earlier attempt had done it.
-    pub changes: Vec<Change>,
-}
-
-/// Moves every record of the plan to `side` in one batch, under the fence of `epoch`.
-///
-/// # Errors
-/// `Fenced` where a newer epoch has moved them; `Transient`, `PlanInvalid`, `Defect`.
-pub async fn move_records(zone: &Zone, plan: &Plan, side: Side, epoch: u64) -> Result<Moved, StepError> {
-    let mut first_seen = None;
-    let mut last_rejection = String::new();
-    for _ in 0..BATCH_TRIES_MAX {
-        let found = zone.read(plan).await?;
-        let before = first_seen.get_or_insert_with(|| found.clone());
-        match decide(plan, side, epoch, &found)? {
-            Flip::Done => return Ok(Moved { before: before.clone(), changes: vec![] }),
-            Flip::Batch(changes) => match zone.change(plan, epoch, &changes).await? {
-                Ok(()) => return Ok(Moved { before: before.clone(), changes }),
-                // Somebody was faster, or this very batch was applied and its answer was lost: a fresh read tells.
-                Err(Rejected(why)) => last_rejection = why,
-            },
+        Action::ConfirmFlip {} => {
+            let records = context.records(&plan).await?;
+            let confirmed = confirm::confirm(context, asker, now, &request.step, &plan, &records).await?;
+            Ok(Answer::FlipConfirmed(confirmed))
         }
-    }
-    Err(StepError::new(
-        ErrorName::Transient,
-        format!(
-            "the zone {} changed under {BATCH_TRIES_MAX} batches; the last was refused: {last_rejection}",
-            plan.dns.zone
-        ),
-    ))
-}
-
-async fn confirm(asker: &Asker, plan: &Plan, now: fn() -> Timestamp) -> Result<Answer, StepError> {
-    let until = Instant::now() + Duration::from_secs(WAIT_SECONDS);
-    let mut pending = wanted(plan, Side::Recovery);
-    let mut receipts = Vec::new();
-    loop {
-        let mut stale = Vec::new();
-        let answers = asker.ask_all(&pending).await;
-        pending = pending
-            .into_iter()
-            .zip(answers)
-            .filter_map(|(record, answer)| match answer {
-                Ok(answer) if answer.values == record.values => {
-                    receipts.push(Receipt { record, answered_at: now(), ttl: answer.ttl });
-                    None
-                }
-                Ok(answer) => {
-                    stale.push(format!("{} answers {}", record.name, answer.values.join(" ")));
-                    Some(record)
-                }
-                Err(why) => {
-                    stale.push(format!("{}: {why}", record.name));
-                    Some(record)
-                }
-            })
-            .collect();
-        if pending.is_empty() {
-            return Ok(Answer::FlipConfirmed { receipts });
-        }
-        if Instant::now() >= until {
-            stale.truncate(5);
-            return Err(StepError::not_ready(format!(
-                "{} records to go: {}",
-                pending.len(),
-                stale.join("; ")
-            )));
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

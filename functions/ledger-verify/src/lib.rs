@@ -8,6 +8,7 @@ mod aws;
 pub mod checkpoint;
 mod copies;
 pub mod history;
+pub mod lease;
 mod metrics;
 pub mod read;
 pub mod shards;
@@ -222,7 +223,8 @@ impl Answer {
 /// Handles one call.
 ///
 /// # Errors
-/// `Fenced` where a newer epoch has sealed or opened; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
+/// `Fenced` where a newer epoch has sealed or opened; `NotReady` where entries of a ledger with leases are still to be
+/// delivered; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
 pub async fn handle(context: &Context, request: Request<Action>) -> Result<Answer, StepError> {
     let (store, step) = (&context.store, &request.step);
     match &request.action {
@@ -246,7 +248,10 @@ pub async fn handle(context: &Context, request: Request<Action>) -> Result<Answe
         }
         Action::VerifyTail { history } => {
             let (run, plan, epoch) = acting(context, &request).await?;
-            verify::tail(store, &plan, epoch, &run.id, history).await
+            match &plan.ledger.lease {
+                Some(wait) => lease::tail(store, &plan, wait, (epoch, &run.id), history).await,
+                None => verify::tail(store, &plan, epoch, &run.id, history).await,
+            }
         }
         Action::Open { sealed } => {
             let (run, plan, epoch) = acting(context, &request).await?;
@@ -269,6 +274,9 @@ async fn acting<'a>(
 /// Proves the history here if it is short, and otherwise cuts it into shards.
 async fn verify_or_cut(context: &Context, step: &Step, run: &Run) -> Result<Answer, StepError> {
     let plan = context.plan(&run.plan).await?;
+    if let Some(wait) = &plan.ledger.lease {
+        return lease::history(&context.store, &plan, wait).await;
+    }
     let survey = Survey::take(&context.store, &plan, Since::Checkpoint).await?;
     let (new, shard_entries) = (survey.new_entries(), u64::from(plan.limits.shard_entries));
     if new <= shard_entries {
@@ -295,14 +303,19 @@ pub async fn verify_history(store: &Store, plan: &Plan) -> Result<Answer, StepEr
 /// # Errors
 /// `Transient`, `Defect`.
 pub async fn verify_history_since(store: &Store, plan: &Plan, since: Since) -> Result<Answer, StepError> {
-    Survey::take(store, plan, since).await?.read(store, plan, Mend::Nothing).await
+    match &plan.ledger.lease {
+        // There are no checkpoints: it is always read from the beginning.
+        Some(wait) => lease::history(store, plan, wait).await,
+        None => Survey::take(store, plan, since).await?.read(store, plan, Mend::Nothing).await,
+    }
 }
 
 /// Gives the pen back to the primary under `epoch`, on a person's word, in every stream as `history` has proved it. The
 /// fence comes first, so that a side which trades stops by itself, and the slots are free.
 ///
 /// # Errors
-/// `Fenced` where a newer epoch has sealed or opened; `Transient`, `InputInvalid`, `Defect`.
+/// `Fenced` where a newer epoch has sealed or opened; `NotReady` where entries of a ledger with leases are still to be
+/// delivered; `Transient`, `InputInvalid`, `Defect`.
 pub async fn hand_back(
     store: &Store,
     plan: &Plan,
@@ -312,6 +325,9 @@ pub async fn hand_back(
 ) -> Result<Answer, StepError> {
     if let Some(finding) = unknown_stream(&Log::new(store, &plan.ledger), history).await? {
         return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
+    }
+    if let Some(wait) = &plan.ledger.lease {
+        return lease::hand_back(store, plan, wait, (epoch, run), history).await;
     }
     aws::put_fence(store, &plan.ledger, epoch, run).await?;
     open(store, plan, Holder::Primary, epoch, run, history).await
@@ -331,6 +347,9 @@ async fn seal(
     run: &str,
     history: &[StreamProof],
 ) -> Result<Answer, StepError> {
+    if plan.ledger.lease.is_some() {
+        return lease::seal(store, plan, epoch, run, history).await;
+    }
     let control = Control::Seal(Seal { epoch, run: run.to_owned() });
     let log = Log::new(store, &plan.ledger);
     // Every stream is read to its end before anything is put: what does not chain is found while all can be undone. Unless
@@ -374,6 +393,9 @@ async fn open(
     run: &str,
     sealed: &[StreamProof],
 ) -> Result<Answer, StepError> {
+    if plan.ledger.lease.is_some() {
+        return lease::open(store, plan, holder, (epoch, run), sealed).await;
+    }
     let control = Control::Open(Open { epoch, holder, run: run.to_owned() });
     Ok(match append_to_all(store, plan, sealed, &control).await? {
         (streams, None) => Answer::Opened { streams },

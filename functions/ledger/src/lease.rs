@@ -17,6 +17,8 @@
 //! through it lost nothing. What an older epoch wrote behind the watermark at which it was closed was never
 //! acknowledged, and is void ([`Lease::is_void`]), however late it is delivered.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Control, Holder, Open, Pen, Seal};
@@ -26,6 +28,9 @@ pub const LEASE_PREFIX: &str = "lease/";
 
 /// The largest lease that is read, in bytes: room for thousands of changes of hands.
 pub const LEASE_BYTES_MAX: usize = 1_048_576;
+
+/// The leases of a ledger, by stream.
+pub type Leases = BTreeMap<String, Lease>;
 
 /// The key of a stream's lease.
 pub fn key(stream: &str) -> String {
@@ -58,6 +63,19 @@ pub struct Closed {
     pub epoch: u64,
     /// How far it may have acknowledged.
     pub watermark: u64,
+}
+
+/// How an entry stands to the lease of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its epoch held the lease there.
+    Entitled,
+    /// It was never acknowledged: see [`Lease::is_void`].
+    Void,
+    /// Its epoch is newer than the lease that was read.
+    Newer,
+    /// Nobody was entitled to write it.
+    Foreign,
 }
 
 /// Why an object is no lease of the stream.
@@ -163,6 +181,16 @@ impl Lease {
     /// Whether an entry was never acknowledged: written under an epoch that was closed before its place.
     pub fn is_void(&self, seq: u64, epoch: u64) -> bool {
         self.closed.iter().any(|closed| closed.epoch == epoch && seq > closed.watermark)
+    }
+
+    /// How an entry stands to the lease. `None` for the epoch of an entry that carries none.
+    pub fn standing(&self, seq: u64, epoch: Option<u64>) -> Standing {
+        match epoch {
+            Some(epoch) if self.is_void(seq, epoch) => Standing::Void,
+            Some(epoch) if epoch > self.epoch => Standing::Newer,
+            Some(epoch) if self.writer_of(seq) == Some(epoch) => Standing::Entitled,
+            _ => Standing::Foreign,
+        }
     }
 
     /// The epoch that was entitled to write `seq`; `None` where the lease is closed and the place lies behind its watermark.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::StreamProof;
 use crate::finding::{Finding, Verdict};
+use crate::lease::Leases;
 
 pub(crate) use fold::Findings;
 pub use fold::{FINDINGS_MAX, Fold};
@@ -64,6 +65,10 @@ pub struct Expect {
     pub from: Vec<StreamProof>,
     /// The last sequence that was acknowledged, by stream: an end before it is a loss.
     pub watermarks: BTreeMap<String, u64>,
+    /// The leases under which deliveries were read (see [`crate::Reader::under`]). What such a stream lacks may still be
+    /// delivered, so it is never `Broken` for it: an open ledger is whole as far as its entries follow each other, and of a
+    /// closed one whatever is missing up to the lease's watermark is unproven.
+    pub leases: Leases,
     /// Whether the ledger may go on.
     pub end: End,
 }

@@ -45,6 +45,9 @@ pub struct Record {
     pub intent_sha256: Option<String>,
 }
 
+/// Below the prefix of a run: what is no record of a step, and too large to be in one.
+pub const LEFT: &str = "left/";
+
 /// The prefix of all evidence of a run.
 pub fn prefix(plan: &str, run: &str) -> String {
     format!("{plan}/{run}/")
@@ -61,7 +64,6 @@ pub fn manifest_key(plan: &str, run: &str) -> String {
 /// # Errors
 /// As [`Step::plan_name`].
 pub fn record_key(step: &Step, phase: Phase, request_id: &str) -> Result<String, StepError> {
-    let slug = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c), "-");
     Ok(format!(
         "{}{}-{}-{}-{}-{}.json",
         prefix(step.plan_name()?, &step.run),
@@ -71,6 +73,27 @@ pub fn record_key(step: &Step, phase: Phase, request_id: &str) -> Result<String,
         slug(request_id),
         phase.as_str()
     ))
+}
+
+/// The key of an object that a step leaves beside its records: `name` says what it is, and its digest tells it from what
+/// another attempt of the same step has left.
+///
+/// # Errors
+/// As [`Step::plan_name`].
+pub fn left_key(step: &Step, name: &str, sha256: &str) -> Result<String, StepError> {
+    Ok(format!(
+        "{}{LEFT}{}-{}-{}-{}-{}.json",
+        prefix(step.plan_name()?, &step.run),
+        slug(&step.entered),
+        slug(&step.name),
+        step.attempt,
+        slug(name),
+        &sha256[..sha256.len().min(16)]
+    ))
+}
+
+fn slug(text: &str) -> String {
+    text.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c), "-")
 }
 
 /// A record as the manifest lists it.

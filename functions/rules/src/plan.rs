@@ -19,6 +19,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use validate::bounds;
+pub(crate) use validate::{is_dns_label, is_dns_name};
 
 /// The name, inside the plan's zone, of the TXT record that holds the epoch of the newest flip. It is the
 /// compare-and-swap of every batch, so no plan may use the name for anything else.
@@ -59,7 +60,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Regions {
-    /// Where the system normally runs. Not us-east-1: see [`Plan::validate`].
+    /// Where the system normally runs. Not us-east-1 with the strategy `records`: see [`Plan::validate`].
     pub primary: String,
     /// Where it is brought back, and where the alarm, the Lambdas, the log and the evidence live.
     pub recovery: String,
@@ -148,13 +149,27 @@ pub struct Stack {
 pub struct Ledger {
     /// The log bucket, in the recovery Region.
     pub bucket: String,
-    /// What comes before `<stream>/<first sequence>.ndjson`, with its closing slash: `log/`, or a folder in it.
+    /// What comes before `<stream>/<first sequence>.ndjson`, with its closing slash: `log/`. With a lease, what comes before
+    /// Firehose's own `YYYY/MM/DD/HH/`: `witness/`.
     pub prefix: String,
     /// The streams, each with one writer.
     pub streams: Vec<String>,
     /// The second copy of the same entries. Without this section nothing is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<Witness>,
+    /// For an application that cannot write slots: what Firehose delivers is then the ledger, and a lease a stream says who
+    /// may acknowledge, and how far he has. Without this section the ledger is slots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeasePlan>,
+}
+
+/// How a ledger is proven that Amazon Data Firehose delivers and leases guard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeasePlan {
+    /// Seconds after a lease was taken over in which an entry up to its watermark may still be delivered. What is not
+    /// there by then makes the ledger `Unproven`.
+    pub delivery_wait_seconds_max: u32,
 }
 
 /// The witness: what Amazon Data Firehose has delivered into the log's bucket, sent by the application after the put.
@@ -176,16 +191,117 @@ fn witness_objects_max() -> u32 {
     1_000
 }
 
-/// The records that a flip moves.
+/// The records that a flip moves, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dns {
+    /// How traffic is moved; `switch` where it is left out.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Id of the Route 53 health check that gates the primary half of every pair. `switch` needs it, `records` has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<String>,
     /// Id of the Route 53 hosted zone, without `/hostedzone/`.
     pub zone_id: String,
     /// The zone's name, in lower case, without the closing dot.
     pub zone: String,
-    /// The records, at least one.
+    /// Records one by one. They may be left out where `names` has a rule.
+    #[serde(default)]
     pub records: Vec<Record>,
+    /// Records by a rule, each over a list of symbols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Names>,
+    /// How many of the names are asked for after a flip; all of them where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
+}
+
+impl Dns {
+    /// Whether a flip moves the records of `name`. Without the lists at hand a name that a rule could make counts as one
+    /// that it makes.
+    pub fn moves(&self, name: &str) -> bool {
+        self.records.iter().any(|record| record.name == name)
+            || self.names.iter().any(|rule| rule.makes(name))
+    }
+
+    /// The longest time to live of any record, in seconds.
+    pub fn ttl_max(&self) -> u32 {
+        let by_rule = self.names.iter().map(|rule| rule.ttl);
+        self.records.iter().map(|record| record.ttl).chain(by_rule).max().unwrap_or_default()
+    }
+}
+
+/// How traffic is moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// By the data plane alone: the records are failover pairs, made before the day and gated by one health check.
+    #[default]
+    Switch,
+    /// By editing the records, through Route 53's control plane in us-east-1.
+    Records,
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Switch => "switch",
+            Self::Records => "records",
+        })
+    }
+}
+
+/// What stands in a rule's name for each symbol of its list.
+pub const SYMBOL: &str = "{symbol}";
+
+/// A rule that makes a record of each symbol of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// The full name with [`SYMBOL`] in it once, e.g. `{symbol}.md.aex.internal`.
+    pub name: String,
+    /// The symbols, one a line: a path beside the plan as written, `names/<sha256>.txt` in the control bucket once
+    /// uploaded.
+    pub list: String,
+    /// As a record's.
+    #[serde(rename = "type")]
+    pub kind: RecordType,
+    /// As a record's, in seconds.
+    pub ttl: u32,
+    /// As a record's.
+    pub primary: Vec<String>,
+    /// As a record's.
+    pub recovery: Vec<String>,
+}
+
+impl Names {
+    /// The record of one symbol.
+    pub fn record(&self, symbol: &str) -> Record {
+        Record {
+            name: self.name.replacen(SYMBOL, symbol, 1),
+            kind: self.kind,
+            ttl: self.ttl,
+            primary: self.primary.clone(),
+            recovery: self.recovery.clone(),
+        }
+    }
+
+    /// Whether some symbol would make `name`.
+    pub(crate) fn makes(&self, name: &str) -> bool {
+        let symbol = self
+            .name
+            .split_once(SYMBOL)
+            .and_then(|(before, after)| name.strip_prefix(before)?.strip_suffix(after));
+        symbol.is_some_and(|symbol| !symbol.is_empty() && !symbol.contains('.'))
+    }
+}
+
+/// How many names are asked for after a flip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    /// So many of the names that rules make, spread evenly, besides every one of `records`.
+    pub sample: u32,
 }
 
 /// One record set, with its values on either side.
@@ -295,15 +411,15 @@ impl fmt::Display for Problem {
 impl Plan {
     /// Reads the canonical JSON of an *uploaded* plan, and validates it. For the Lambdas.
     ///
-    /// A template that is still a path on somebody's disk is a problem here: found now, before the epoch is
-    /// claimed, rather than at the launch.
+    /// A template or a list that is still a path on somebody's disk is a problem here: found now, before the epoch is
+    /// claimed, rather than when it is needed.
     pub fn from_json(json: &[u8]) -> Result<Self, Vec<Problem>> {
         let plan = read::from_json(json)?;
         let problems = validate::uploaded(&plan);
         if problems.is_empty() { Ok(plan) } else { Err(problems) }
     }
 
-    /// Reads a plan from a parsed document, and validates it: as the user wrote it, templates still paths.
+    /// Reads a plan from a parsed document, and validates it: as the user wrote it, templates and lists still paths.
     ///
     /// All problems at once: those of form (unknown, missing, of the wrong type) and those of content. What
     /// stands beside a malformed field is not judged, so that one mistake is told once.
@@ -313,17 +429,15 @@ impl Plan {
 
     /// Everything that is wrong with the plan's content, in the order of the plan; empty when it may be run.
     ///
-    /// Pure: no I/O, no clock. So it cannot know whether a template exists or a bucket is there.
+    /// Pure: no I/O, no clock. So it cannot know whether a template exists or a bucket is there, nor which names a list
+    /// makes ([`crate::dns::names`] judges those).
     ///
-    /// - The primary Region is not us-east-1. The records are moved through Route 53's control plane, which is
-    ///   in us-east-1: a plan that needs it while it is down is no plan.
+    /// - The primary Region is not us-east-1 where the strategy is `records`. It moves traffic through Route 53's control
+    ///   plane, which is in us-east-1: a plan that needs it while it is down is no plan.
     /// - No record's TTL is above 60 s: clients see a flip only when their cached answer expires, and a minute
     ///   is as much of the objective as a cache may have.
-    /// - All records move in one batch, since only one batch is all-or-nothing. Route 53 takes at most 1,000
-    ///   values and 32,000 characters of value in a request
-    ///   (<https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>, quotas in
-    ///   <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>), and a flip deletes the
-    ///   old values, creates the new ones, and replaces the epoch's TXT record.
+    /// - Each record by itself moves in one batch, old values, new ones and the epoch's TXT record together: a record's
+    ///   own bounds see to that (a test says so).
     pub fn validate(&self) -> Vec<Problem> {
         validate::plan(self)
     }

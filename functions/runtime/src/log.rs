@@ -13,7 +13,7 @@ use crate::numbered::{Found, Numbered};
 use crate::store::{Listed, Page, Store};
 
 /// How many streams a log may have; a bound against a listing that never ends.
-const STREAMS_MAX: usize = 10_000;
+pub(crate) const STREAMS_MAX: usize = 10_000;
 
 /// The largest segment that is decoded as a whole, in bytes: one commit of a writer is far smaller, and a compressed one of
 /// this size would still fit into the smallest function that reads segments so.
@@ -43,12 +43,19 @@ impl<'a> Log<'a> {
         Log { store, ledger }
     }
 
-    /// The streams of the plan and of the listing, so that none escapes because nobody wrote it down.
+    /// The streams of the plan and of the listing (of leases, where the plan has them), so that none escapes because nobody
+    /// wrote it down.
     ///
     /// # Errors
     /// As [`crate::aws_error`].
     pub async fn streams(&self) -> Result<Vec<String>, StepError> {
         let mut streams = self.ledger.streams.clone();
+        if self.ledger.lease.is_some() {
+            streams.extend(self.leased().await?);
+            streams.sort();
+            streams.dedup();
+            return Ok(streams);
+        }
         let mut after: Option<String> = None;
         loop {
             let page = self
@@ -82,11 +89,15 @@ impl<'a> Log<'a> {
         self.store.list(&self.ledger.bucket, &prefix, segments_max).await
     }
 
-    /// The newest object of `stream`, found without listing the stream.
+    /// The newest object of `stream`, found without listing the stream. With leases it is the lease, and its watermark the
+    /// slot.
     ///
     /// # Errors
     /// As [`crate::aws_error`].
     pub async fn head(&self, stream: &str) -> Result<Option<Head>, StepError> {
+        if self.ledger.lease.is_some() {
+            return self.leased_head(stream).await;
+        }
         self.greatest(stream, 0..=u64::MAX).await
     }
 

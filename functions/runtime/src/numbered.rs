@@ -125,7 +125,7 @@ impl Numbered<'_> {
         format!("{}{number:020}{}", self.prefix, self.suffix)
     }
 
-    fn parse(&self, key: &str) -> Option<u64> {
+    pub(crate) fn parse(&self, key: &str) -> Option<u64> {
         let digits = key.strip_prefix(&self.prefix)?.strip_suffix(self.suffix)?;
         let number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
         if number { digits.parse().ok() } else { None }

@@ -13,12 +13,12 @@ use lifeboat_rules::{ErrorName, StepError};
 use crate::error::aws_error;
 
 /// How often a put is sent again on 409 (another conditional write of the same key was under way).
-const CONFLICT_TRIES_MAX: u32 = 5;
+pub(crate) const CONFLICT_TRIES_MAX: u32 = 5;
 
 /// Object storage.
 #[derive(Clone, Debug)]
 pub struct Store {
-    s3: Client,
+    pub(crate) s3: Client,
 }
 
 /// What came of creating an object.
@@ -274,11 +274,11 @@ impl Streamed {
 
 /// Keeps the `Date` of an answer: the store's own clock, so that an object's age needs no clock of ours.
 #[derive(Clone, Debug, Default)]
-struct AnswerDate(Arc<Mutex<Option<Timestamp>>>);
+pub(crate) struct AnswerDate(Arc<Mutex<Option<Timestamp>>>);
 
 impl AnswerDate {
     /// The date of the answer, once it has come.
-    fn take(&self) -> Option<Timestamp> {
+    pub(crate) fn take(&self) -> Option<Timestamp> {
         self.0.lock().expect("nothing panics while it holds this lock").take()
     }
 }

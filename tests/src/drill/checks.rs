@@ -6,7 +6,7 @@ use aws_sdk_cloudformation::types::StackStatus;
 use lifeboat_ledger::{entry, slot};
 
 use super::summary::logged_at;
-use super::{Check, Sabotage, Seen};
+use super::{Check, Sabotage, Seen, region};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::proxy::Scope;
 use crate::world::{ContainerState, Signal};
@@ -65,6 +65,13 @@ async fn recovered(seen: &Seen<'_>, checks: &mut Vec<Check>) {
     let before = seen.client.counts();
     let more = seen.client.wait_for_count(before.acknowledged + ORDERS_AFTERWARDS, NEW_ACK_WITHIN).await;
     checks.push(Check::new("the client trades on", more, format!("{:?}", seen.client.counts())));
+    let (primary, recovery) = (seen.world.primary(), seen.world.recovery());
+    let needed = region::needed(&seen.world.proxy().calls(), seen.struck_at, primary, recovery);
+    checks.push(Check::new(
+        "no Lambda needed us-east-1 or the primary Region, and the recovered exchange neither",
+        needed.nothing(),
+        needed.to_string(),
+    ));
 }
 
 async fn zombie(
@@ -236,7 +243,7 @@ async fn false_alarm(
     primary_goes_on(seen, checks, report).await
 }
 
-/// No seal, no fence, no stack of a run, and the zone as it was.
+/// No seal, no fence, no stack of a run, no flip, and the zone as it was.
 async fn nothing_was_done(seen: &Seen<'_>, checks: &mut Vec<Check>) -> Result<(), WorldError> {
     let zone = seen.stage.zone(seen.world).await?;
     checks.push(Check::new(
@@ -244,6 +251,9 @@ async fn nothing_was_done(seen: &Seen<'_>, checks: &mut Vec<Check>) -> Result<()
         zone == seen.zone_before,
         format!("{} record sets", zone.len()),
     ));
+
+    let flips = seen.stage.flips(seen.world).await?;
+    checks.push(Check::new("nobody has moved the traffic", flips.is_empty(), format!("{flips:?}")));
 
     let recovery = seen.world.clients(seen.world.recovery());
     let mut stacks = Vec::new();

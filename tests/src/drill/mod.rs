@@ -7,8 +7,11 @@
 
 pub mod checks;
 mod follow;
+pub mod region;
+pub mod setting;
 pub mod stage;
 pub mod summary;
+mod zone;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,10 +20,12 @@ use aex::client::{Client, ClientConfig};
 use jiff::Timestamp;
 use serde_json::json;
 
-pub use stage::{Setting, Stage};
+pub use setting::Setting;
+pub use stage::Stage;
 pub use summary::{Check, Summary};
 
 use crate::world::error::{Doing as _, WorldError};
+use crate::world::proxy::RuleId;
 use crate::world::{ContainerState, Signal, World, WorldOptions, places};
 use follow::Execution;
 
@@ -62,6 +67,8 @@ pub struct Options {
 /// Why a drill did not come to a verdict.
 pub type DrillError = WorldError;
 
+/// Where the control planes of Route 53 and IAM are, and no other Region has one.
+const CONTROL_PLANES: &str = "us-east-1";
 /// Orders a second that the client sends.
 const ORDERS_PER_SECOND: u32 = 450;
 /// Orders that the client keeps in flight.
@@ -130,7 +137,7 @@ pub async fn run(options: &Options) -> Result<Summary, DrillError> {
         gateway: "gateway.aex.internal".into(),
         port: stage.port,
         dns_server: world.dns_address(),
-        symbols: stage::SYMBOLS.map(String::from).to_vec(),
+        symbols: setting::SYMBOLS.map(String::from).to_vec(),
         rate_per_second: ORDERS_PER_SECOND,
         in_flight: ORDERS_IN_FLIGHT,
         journal_path: world.run().file("client.ndjson"),
@@ -191,9 +198,12 @@ impl Drill<'_> {
             ));
             removed = Some((ack.stream.clone(), slot));
         }
-        // The Region first, then the process: nothing there may notice the one and act on the other.
-        let region_taken =
-            (options.sabotage != Some(Sabotage::FalseAlarm)).then(|| world.proxy().refuse_region(&primary));
+        // The Region first, then the process: nothing there may notice the one and act on the other. With it goes the Region
+        // of the control planes that are nowhere else: whether the primary was there too is not to matter.
+        let taken: Vec<RuleId> = match options.sabotage {
+            Some(Sabotage::FalseAlarm) => vec![],
+            _ => [primary.as_str(), CONTROL_PLANES].map(|region| world.proxy().refuse_region(region)).into(),
+        };
         // Under sabotage the primary is frozen: what comes back to life tells more than what is dead.
         let frozen = options.sabotage.is_some();
         let signal = if frozen { Signal::Stop } else { Signal::Kill };
@@ -202,10 +212,10 @@ impl Drill<'_> {
         let kill = client.mark_kill(struck);
         report(&format!(
             "the primary is {} with {} orders acknowledged and {} in doubt",
-            match (frozen, region_taken) {
-                (false, _) => "killed, its Region taken away",
-                (true, Some(_)) => "frozen, its Region taken away",
-                (true, None) => "frozen",
+            match (frozen, taken.is_empty()) {
+                (false, _) => "killed, its Region and us-east-1 taken away",
+                (true, false) => "frozen, its Region and us-east-1 taken away",
+                (true, true) => "frozen",
             },
             kill.acknowledged,
             kill.in_doubt
@@ -230,10 +240,10 @@ impl Drill<'_> {
         let execution = Execution::follow(world, stage, RUN_WITHIN, report).await?;
         report(&format!("{}: {}", execution.outcome, execution.reason));
 
-        if let Some(rule) = region_taken
-            && matches!(options.sabotage, Some(Sabotage::LedgerGap | Sabotage::StackFails))
-        {
-            world.proxy().lift(rule);
+        if matches!(options.sabotage, Some(Sabotage::LedgerGap | Sabotage::StackFails)) {
+            taken.into_iter().for_each(|rule| {
+                world.proxy().lift(rule);
+            });
         }
         let seen = Seen { world, stage, client, struck_at, alarm_at, execution, zone_before, removed };
         let checks = checks::judge(&seen, options.sabotage, report).await?;

@@ -3,17 +3,18 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lifeboat_ledger::slot;
 use lifeboat_rules::Plan;
+use lifeboat_rules::plan::Strategy;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::setting::Setting;
 use crate::FUNCTIONS;
-use crate::world::deploy::{Packing, StackSpec, create_stack, lock_objects, package, upload};
+use crate::world::deploy::{Packing, StackSpec, create_foundation, create_stack, package, upload};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::relay::Relay;
 use crate::world::{World, places};
@@ -29,60 +30,6 @@ const SERVING_WITHIN: Duration = Duration::from_secs(60);
 const COMMAND_WITHIN: Duration = Duration::from_secs(120);
 const PORT_TRIES_MAX: usize = 50;
 const OBJECT_LOCK_DAYS: i32 = 1_826;
-/// What the exchange trades.
-pub const SYMBOLS: [&str; 6] = ["AAPL", "MSFT", "NVDA", "JPM", "GS", "MS"];
-
-/// What is to be set up.
-#[derive(Clone)]
-pub struct Setting {
-    /// How many streams the exchange has, from one to as many as there are symbols.
-    pub streams: usize,
-    /// Members of `tests/drill/plan.yaml` that are to be otherwise, as a JSON merge patch.
-    pub plan: Value,
-    /// Stacks for the plan to have besides its own.
-    pub stacks: Vec<Value>,
-    /// Whether probes of the primary go through a [`Relay`], so that they can be cut off from it.
-    pub relay: bool,
-    /// Told each line of progress.
-    pub report: Arc<dyn Fn(&str) + Send + Sync>,
-}
-
-impl Setting {
-    /// The drill's plan as it is, with two streams.
-    pub fn new(report: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
-        Self { streams: 2, plan: json!({}), stacks: Vec::new(), relay: false, report }
-    }
-
-    /// The streams' names.
-    fn stream_names(&self) -> Vec<String> {
-        (1..=self.streams).map(|number| format!("ME{number}")).collect()
-    }
-
-    /// The exchange's parameter `Streams`: the symbols in their order, spread over the streams.
-    fn streams_parameter(&self) -> String {
-        let each = SYMBOLS.len().div_ceil(self.streams);
-        let symbols = SYMBOLS.chunks(each).map(|symbols| symbols.join("+"));
-        let streams = self.stream_names().into_iter().zip(symbols);
-        streams.map(|(stream, symbols)| format!("{stream}={symbols}")).collect::<Vec<_>>().join(",")
-    }
-
-    /// The plan's text, with `${NAME}` in it where a value is known only once the world is up.
-    fn plan_text(&self) -> Result<String, WorldError> {
-        let what = || "read tests/drill/plan.yaml".to_owned();
-        let text = std::fs::read_to_string(places::repository().join("tests/drill/plan.yaml")).doing(what)?;
-        let mut plan: Value = serde_saphyr::from_str(&text).doing(what)?;
-        plan["ledger"]["streams"] = json!(self.stream_names());
-        for stack in plan["stacks"].as_array_mut().into_iter().flatten() {
-            if stack["name"] == "exchange" {
-                stack["parameters"]["Streams"] = json!(self.streams_parameter());
-            }
-        }
-        json_patch::merge(&mut plan, &self.plan);
-        plan["stacks"].as_array_mut().into_iter().for_each(|stacks| stacks.extend(self.stacks.clone()));
-        serde_json::to_string_pretty(&plan).doing(|| "write the plan".to_owned())
-    }
-}
-
 /// What is set up, by name.
 #[derive(Debug)]
 pub struct Stage {
@@ -123,20 +70,17 @@ impl Stage {
         let (recovery, primary) = (world.clients(world.recovery()), world.clients(world.primary()));
 
         report("deploying infra/foundation.yaml");
-        let foundation = create_stack(
-            &recovery,
-            &StackSpec::new("aex-foundation", &infra.join("foundation.yaml"))
-                .parameter("PlanName", "aex")
-                .parameter("ZoneName", "aex.internal")
-                .parameter("RecoveryVpcId", "vpc-00000000"),
-        )
-        .await?;
+        let strategy = setting.strategy.to_string();
+        let foundation = StackSpec::new("aex-foundation", &infra.join("foundation.yaml"))
+            .parameter("DnsStrategy", &strategy)
+            .parameter("PlanName", "aex")
+            .parameter("ZoneName", "aex.internal")
+            .parameter("RecoveryVpcId", "vpc-00000000");
+        let foundation = create_foundation(&recovery, foundation, OBJECT_LOCK_DAYS).await?;
         let (log_bucket, control_bucket) =
             (foundation.output("LogBucketName")?, foundation.output("ControlBucketName")?);
         let (evidence_bucket, zone_id) =
             (foundation.output("EvidenceBucketName")?, foundation.output("HostedZoneId")?);
-        // On AWS the template alone suffices.
-        lock_objects(&recovery, evidence_bucket, OBJECT_LOCK_DAYS).await?;
 
         report("deploying examples/aex/infra/base.yaml in both Regions");
         let base = |name: &str| {
@@ -155,7 +99,7 @@ impl Stage {
         let probed = relay.as_ref().map_or(primary_address.into(), Relay::address);
 
         report("lifeboat plan upload");
-        let values = vec![
+        let mut values = vec![
             ("PRIMARY_ADDRESS", probed.to_string()),
             ("RECOVERY_ADDRESS", SocketAddrV4::new(RECOVERY_IP, port).to_string()),
             ("REPOSITORY", places::repository().display().to_string()),
@@ -167,6 +111,9 @@ impl Stage {
             ("LOG_GROUP", recovery_base.output("LogGroup")?.to_owned()),
             ("ZONE_ID", zone_id.trim_start_matches("/hostedzone/").to_owned()),
         ];
+        if setting.strategy == Strategy::Switch {
+            values.push(("HEALTH_CHECK_ID", foundation.output("HealthCheckId")?.to_owned()));
+        }
         let plan_file = world.run().file("plan.yaml");
         write_plan(&plan_file, setting, &values)?;
         let file = plan_file.display().to_string();
@@ -174,7 +121,7 @@ impl Stage {
         let plan_key = "plan/aex.json".to_owned();
         let plan = read_plan(world, control_bucket, &plan_key).await?;
 
-        report("packaging the six Lambdas and deploying infra/orchestrator.yaml");
+        report("packaging the Lambdas and deploying infra/orchestrator.yaml");
         let (prefix, definition) = upload_packages(world, control_bucket).await?;
         let orchestrator = create_stack(
             &recovery,
@@ -185,6 +132,7 @@ impl Stage {
                 .parameter("ControlBucket", control_bucket)
                 .parameter("EvidenceBucket", evidence_bucket)
                 .parameter("HostedZoneId", zone_id)
+                .parameter("DnsStrategy", &strategy)
                 .parameter("StackRoleArn", recovery_base.output("StackRoleArn")?)
                 .parameter("ArtifactBucket", control_bucket)
                 .parameter("ArtifactPrefix", prefix)
@@ -194,7 +142,7 @@ impl Stage {
         )
         .await?;
 
-        report("lifeboat init, then the primary exchange and its records");
+        report("lifeboat init, then the primary exchange");
         succeed(world, &["init", &file, "--control-bucket", control_bucket]).await?;
         let day_of = |name: &str, template: &str| {
             StackSpec::new(name, &aex.join(template))
@@ -232,7 +180,11 @@ impl Stage {
             relay,
             values,
         };
-        stage.put_primary_records(world).await?;
+        report(match setting.strategy {
+            Strategy::Switch => "its records, and lifeboat dns prepare",
+            Strategy::Records => "its records",
+        });
+        stage.put_records(world).await?;
         stage.wait_until_serving(world).await?;
         Ok(stage)
     }
@@ -268,38 +220,6 @@ impl Stage {
             ("LIFEBOAT_STATE_MACHINE", &self.state_machine_arn),
         ];
         lifeboat(world, args, &environment).await
-    }
-
-    /// The exchange's owner sets up its records; Lifeboat only ever moves them.
-    async fn put_primary_records(&self, world: &World) -> Result<(), WorldError> {
-        use aws_sdk_route53::types::{
-            Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
-        };
-        let what = || "create the primary's records".to_owned();
-        let mut batch = ChangeBatch::builder();
-        for record in &self.plan.dns.records {
-            let mut set = ResourceRecordSet::builder()
-                .name(&record.name)
-                .r#type(RrType::from(record.kind.to_string().as_str()))
-                .ttl(i64::from(record.ttl));
-            for value in &record.primary {
-                set = set.resource_records(ResourceRecord::builder().value(value).build().doing(what)?);
-            }
-            let set = set.build().doing(what)?;
-            let change = Change::builder().action(ChangeAction::Create).resource_record_set(set).build();
-            batch = batch.changes(change.doing(what)?);
-        }
-        let batch = batch.build().doing(what)?;
-        let route53 = world.clients("us-east-1").route53;
-        route53
-            .change_resource_record_sets()
-            .hosted_zone_id(&self.zone_id)
-            .change_batch(batch)
-            .send()
-            .await
-            .doing(what)?;
-        world.dns().settled().await;
-        Ok(())
     }
 
     async fn wait_until_serving(&self, world: &World) -> Result<(), WorldError> {
@@ -352,26 +272,6 @@ impl Stage {
         Err(WorldError::TooLate { what: format!("wait for the alarm to be {state}; it is {last}"), within })
     }
 
-    /// Every record set of the zone, one line each, sorted.
-    ///
-    /// # Errors
-    /// Where the emulator does not answer.
-    pub async fn zone(&self, world: &World) -> Result<Vec<String>, WorldError> {
-        let route53 = world.clients("us-east-1").route53;
-        let listed = route53.list_resource_record_sets().hosted_zone_id(&self.zone_id).send().await;
-        let listed = listed.doing(|| "list the zone".to_owned())?;
-        let mut zone: Vec<String> = listed
-            .resource_record_sets()
-            .iter()
-            .map(|set| {
-                let values: Vec<_> = set.resource_records().iter().map(|record| record.value()).collect();
-                format!("{} {} {}", set.name(), set.r#type().as_str(), values.join(" "))
-            })
-            .collect();
-        zone.sort();
-        Ok(zone)
-    }
-
     /// Removes the segment that holds entry `seq` of `stream`, behind the bucket policy's back, and returns its slot.
     ///
     /// # Errors
@@ -422,12 +322,17 @@ impl Stage {
         succeeded(what, &output_of(world, what, &mut command, &[]).await?)
     }
 
-    /// Takes the two schedules away: from now on nobody looks at the primary or the ledger but who is asked to.
+    /// Takes the schedules away: from now on nobody looks at the primary or the ledger, or keeps the gate where the newest flip
+    /// says, but who is asked to.
     ///
     /// # Errors
     /// Where the `aws` command fails; its output is in the error.
     pub async fn take_schedules_away(&self, world: &World) -> Result<(), WorldError> {
-        for name in ["lifeboat-aex-probe", "lifeboat-aex-checkpoints"] {
+        let mut names = vec!["lifeboat-aex-probe", "lifeboat-aex-checkpoints"];
+        if self.plan.dns.strategy == Strategy::Switch {
+            names.push("lifeboat-aex-keeper");
+        }
+        for name in names {
             let mut command = Command::new(world.venv().program("aws"));
             command.args(["scheduler", "delete-schedule", "--name", name]);
             let what = "aws scheduler delete-schedule";
@@ -535,7 +440,7 @@ fn aws_environment(world: &World) -> [(&'static str, String); 5] {
     ]
 }
 
-fn succeeded(what: &str, output: &std::process::Output) -> Result<(), WorldError> {
+pub(super) fn succeeded(what: &str, output: &std::process::Output) -> Result<(), WorldError> {
     if output.status.success() {
         return Ok(());
     }

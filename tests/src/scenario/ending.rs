@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aex::client::Client;
 use aws_sdk_cloudformation::types::StackStatus;
+use aws_sdk_route53::types::ResourceRecordSet;
 use lifeboat_ledger::chain::Span;
 use lifeboat_ledger::control::Weight;
 use lifeboat_ledger::{Control, Expect, Fold, Holder, Pen, Proof, Run, Verdict, slot};
+use lifeboat_rules::dns::switch::{FlipObject, pair};
 use lifeboat_rules::dns::{Fence, spell};
 use lifeboat_rules::epoch;
+use lifeboat_rules::plan::{Record, Strategy};
 use serde_json::Value;
 
 use super::file::Side;
@@ -31,16 +34,25 @@ pub struct Ending {
     pub proof: Proof,
     /// Each stream.
     pub streams: BTreeMap<String, Stream>,
-    /// Each record of the plan, and where it points.
+    /// Each record of the plan, and what of it is in the zone.
     pub records: Vec<(String, String)>,
-    /// The epoch of the fence in the zone.
-    pub zone_epoch: Option<u64>,
+    /// What says where traffic belongs.
+    pub traffic: Traffic,
     /// The stacks of runs that stand: name, and the run of the tag.
     pub stacks: Vec<(String, String)>,
     /// What each exchange that was ever started says, or how it ended.
     pub exchanges: Vec<String>,
     /// What became of the members' orders; none where nobody traded.
     pub orders: Option<Orders>,
+}
+
+/// What says where traffic belongs.
+#[derive(Debug)]
+pub enum Traffic {
+    /// By the switch: every flip that was put, the newest of which counts.
+    Flips(Vec<FlipObject>),
+    /// Where records are edited: the epoch of the fence in the zone.
+    Fence(Option<u64>),
 }
 
 /// One stream, as its entries have it.
@@ -126,14 +138,14 @@ pub async fn observe(
             Some(orders)
         }
     };
-    let (records, zone_epoch) = read_zone(world, stage).await?;
+    let (records, traffic) = read_traffic(world, stage).await?;
     Ok(Ending {
         epochs: read_epochs(world, stage).await?,
         fences: read_fences(world, stage).await?,
         proof,
         streams,
         records,
-        zone_epoch,
+        traffic,
         stacks: read_stacks(world).await?,
         exchanges,
         orders,
@@ -261,30 +273,52 @@ async fn read_fences(world: &World, stage: &Stage) -> Result<Vec<u64>, WorldErro
     Ok(listed.contents().iter().filter_map(|object| slot::parse_fence(object.key()?)).collect())
 }
 
-async fn read_zone(world: &World, stage: &Stage) -> Result<(Vec<(String, String)>, Option<u64>), WorldError> {
-    let route53 = world.clients("us-east-1").route53;
-    let listed = route53.list_resource_record_sets().hosted_zone_id(&stage.zone_id).send().await;
-    let listed = listed.doing(|| "list the zone".to_owned())?;
-    let values = |name: &str, kind: &str| -> BTreeSet<String> {
-        let sets = listed.resource_record_sets().iter();
-        sets.filter(|set| spell(set.name()) == spell(name) && set.r#type().as_str() == kind)
-            .flat_map(|set| set.resource_records().iter().map(|record| record.value().to_owned()))
-            .collect()
+/// What the zone has of the plan's records, and what says where traffic belongs.
+async fn read_traffic(world: &World, stage: &Stage) -> Result<(Vec<(String, String)>, Traffic), WorldError> {
+    let zone = stage.record_sets(world).await?;
+    let values = |name: &str, kind: &str, identifier: Option<&str>| -> BTreeSet<String> {
+        let of_name = |set: &&ResourceRecordSet| {
+            spell(set.name()) == spell(name)
+                && set.r#type().as_str() == kind
+                && set.set_identifier() == identifier
+        };
+        let sets = zone.iter().filter(of_name);
+        sets.flat_map(|set| set.resource_records().iter().map(|record| record.value().to_owned())).collect()
     };
-    let points = |record: &lifeboat_rules::plan::Record| {
-        let found = values(&record.name, &record.kind.to_string());
+    let dns = &stage.plan.dns;
+    let points = |record: &Record| {
+        let found = values(&record.name, &record.kind.to_string(), None);
         let is = |side: &[String]| found == side.iter().cloned().collect();
         if is(&record.primary) {
-            "primary".to_owned()
+            "point to primary".to_owned()
         } else if is(&record.recovery) {
-            "recovery".to_owned()
+            "point to recovery".to_owned()
         } else {
-            format!("{found:?}")
+            format!("point to {found:?}")
         }
     };
-    let records = stage.plan.dns.records.iter().map(|record| (record.name.clone(), points(record))).collect();
-    let fence = values(&stage.plan.epoch_record(), "TXT").iter().find_map(|txt| Fence::parse(txt));
-    Ok((records, fence.map(|fence| fence.epoch)))
+    let is_a_pair = |record: &Record, gate: &str| {
+        let halves = pair(record, gate);
+        let whole = halves.iter().all(|half| {
+            let identifier = half.half.as_ref().map(|half| half.identifier.as_str());
+            let expected: BTreeSet<String> = half.values.iter().cloned().collect();
+            values(&half.name, &half.kind, identifier) == expected
+        });
+        if whole { "are pairs behind the gate".to_owned() } else { "are no pairs any more".to_owned() }
+    };
+    let told = |record: &Record| match (dns.strategy, &dns.health_check) {
+        (Strategy::Switch, Some(gate)) => is_a_pair(record, gate),
+        _ => points(record),
+    };
+    let records = dns.records.iter().map(|record| (record.name.clone(), told(record))).collect();
+    let traffic = match dns.strategy {
+        Strategy::Switch => Traffic::Flips(stage.flips(world).await?),
+        Strategy::Records => {
+            let fence = values(&stage.plan.epoch_record(), "TXT", None);
+            Traffic::Fence(fence.iter().find_map(|txt| Fence::parse(txt)).map(|fence| fence.epoch))
+        }
+    };
+    Ok((records, traffic))
 }
 
 async fn read_stacks(world: &World) -> Result<Vec<(String, String)>, WorldError> {
@@ -316,7 +350,7 @@ mod tests {
             proof,
             streams: BTreeMap::new(),
             records: Vec::new(),
-            zone_epoch: None,
+            traffic: Traffic::Flips(Vec::new()),
             stacks: Vec::new(),
             exchanges: Vec::new(),
             orders: None,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lifeboat_rules::plan::Strategy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,6 +17,9 @@ pub struct Scenario {
     /// Members of the drill's plan that are to be otherwise, as a JSON merge patch.
     #[serde(default = "nothing")]
     pub plan: Value,
+    /// How traffic moves; by the switch where it does not say.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// Stacks for the plan to have besides its own, spelled as in a plan.
     #[serde(default)]
     pub stacks: Vec<Value>,
@@ -243,6 +247,8 @@ pub enum Until {
     Stopped(Side),
     /// The alarm is in a state.
     Alarm(AlarmState),
+    /// The gate lets traffic through to a side. Meanwhile the keeper is called, each second instead of each minute.
+    Traffic(Side),
 }
 
 /// How many calls a fault is to have met.
@@ -373,8 +379,8 @@ fn parse(text: &str) -> Result<Scenario, Box<dyn std::error::Error + Send + Sync
     let value: Value = serde_saphyr::from_str(text)?;
     let scenario: Scenario = serde_path_to_error::deserialize(value)
         .map_err(|err| format!("field `{}`: {}", err.path(), err.inner()))?;
-    if !(1..=crate::drill::stage::SYMBOLS.len()).contains(&scenario.streams) {
-        return Err(format!("field `streams`: 1 to {}", crate::drill::stage::SYMBOLS.len()).into());
+    if !(1..=crate::drill::setting::SYMBOLS.len()).contains(&scenario.streams) {
+        return Err(format!("field `streams`: 1 to {}", crate::drill::setting::SYMBOLS.len()).into());
     }
     Ok(scenario)
 }
@@ -393,6 +399,7 @@ mod tests {
             ("about: x\ntimeline: []\nfoo: 1", "`foo`"),
             ("timeline: []", "`about`"),
             ("about: x\nstreams: 7\ntimeline: []", "field `streams`"),
+            ("about: x\nstrategy: luck\ntimeline: []", "unknown variant `luck`"),
             ("about: x\ntimeline: [{ explode: primary }]", "field `timeline[0]`: unknown variant `explode`"),
             ("about: x\ntimeline: [{ kill: tertiary }]", "tertiary"),
             ("about: x\ntimeline: [{ probe: { rounds: 1, often: 2 } }]", "`often`"),
@@ -419,14 +426,15 @@ timeline:
   - start: [one, two]
   - stop: { run: one, state: Seal the ledger }
   - wait: { done: { run: one, state: Seal the ledger } }
+  - wait: { traffic: primary }
   - fault: { name: f, calls: { from: lambda, bucket: log, key: fence/ }, does: { delay_seconds: 5 }, times: 1 }
   - dns: stale
   - lifeboat: [status]
 ",
         )
         .unwrap();
-        assert_eq!(scenario.timeline.len(), 9);
-        assert_eq!(scenario.streams, 2);
+        assert_eq!(scenario.timeline.len(), 10);
+        assert_eq!((scenario.streams, scenario.strategy), (2, Strategy::Switch));
     }
 
     #[test]

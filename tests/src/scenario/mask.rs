@@ -3,9 +3,10 @@
 use crate::drill::Stage;
 
 /// Words before a number that is the same each time.
-const NUMBERS_KEPT_AFTER: [&str; 8] =
-    ["epoch", "HTTP", "code", "status", "signal", "with", "west-", "central-"];
-/// A word with a digit and none but hexadecimal ones is an id from this length on.
+const NUMBERS_KEPT_AFTER: [&str; 9] =
+    ["epoch", "HTTP", "Route", "code", "status", "signal", "with", "west-", "central-"];
+/// A word with a digit and none but hexadecimal ones is an id from this length on, and so is a hosted zone's: a `Z`, then capitals
+/// and digits.
 const ID_CHARACTERS_MIN: usize = 12;
 const UUID_CHARACTERS: usize = 36;
 
@@ -65,7 +66,8 @@ fn words(text: &str) -> String {
 fn word_masked(word: &str, before: &str) -> String {
     let has_digit = word.contains(|c: char| c.is_ascii_digit());
     let is_hex = word.chars().all(|c| c.is_ascii_hexdigit());
-    if word.len() >= ID_CHARACTERS_MIN && has_digit && is_hex {
+    let is_zone = word.starts_with('Z') && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    if word.len() >= ID_CHARACTERS_MIN && (is_zone || has_digit && is_hex) {
         return "<id>".to_owned();
     }
     // The middle of a moment, such as `23T14` or `08Z`, is a number as well.
@@ -89,6 +91,7 @@ mod tests {
             ("stream ME1, sequence 4711,", "stream ME1, sequence #,"),
             ("the stack aex-cluster-e2: HTTP 503", "the stack aex-cluster-e2: HTTP 503"),
             ("digest 0123456789abcdef", "digest <id>"),
+            ("the records of ZY7EVYO47CH85R: Zulu 51", "the records of <id>: Zulu #"),
             ("answered with 200, 412", "answered with 200, 412"),
             ("run-0-141e563d-20d7-4c55-abcd-0123456789ab-intent", "run-#-<id>-intent"),
             ("at 127.0.0.1:8080", "at #.#.#.#:#"),

@@ -82,6 +82,7 @@ async fn play_one(
     let setting = Setting {
         streams: scenario.streams,
         plan: scenario.plan.clone(),
+        strategy: scenario.strategy,
         stacks: scenario.stacks.clone(),
         relay: true,
         report: Arc::clone(&report),

@@ -6,19 +6,20 @@ use std::time::Duration;
 use aex::client::{Client, ClientConfig};
 use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
+use lifeboat_rules::dns::switch;
 use lifeboat_rules::evidence::{self, Phase, Record};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::file::{
-    Answers, Bucket, Caller, Calls, Does, Event, FaultOrder, Form, InState, Link, News, Probe, Scenario,
-    Side, Until,
+    AlarmState, Answers, Bucket, Caller, Calls, Does, Event, FaultOrder, Form, InState, Link, News, Probe,
+    Scenario, Side, Until,
 };
 use super::runs::{self, Evidence, Execution};
 use super::{lambda, mask};
 use crate::definition::Definition;
 use crate::drill::Stage;
-use crate::drill::stage::{SYMBOLS, Setting};
+use crate::drill::setting::{SYMBOLS, Setting};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::proxy::{Fault, RuleId, Scope};
 use crate::world::{ORIGIN_LAMBDA, Signal, World};
@@ -26,6 +27,8 @@ use crate::world::{ORIGIN_LAMBDA, Signal, World};
 /// For anything that is waited for. A whole run takes twenty seconds; a loaded machine may take four times as long.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Between two calls of the keeper, while traffic is waited for.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// Between two changes of the alarm's state.
 const ALARM_CHANGES_EVERY: SignedDuration = SignedDuration::from_secs(1);
 /// Enough to have many segments, and few enough to be read back in a second.
@@ -406,13 +409,28 @@ impl<'a> Play<'a> {
                 Ok(here.peek().is_some() && here.all(|container| !container.is_running()))
             }
             Until::Alarm(state) => {
-                let cloudwatch = self.world.clients(self.world.recovery()).cloudwatch;
-                let described = cloudwatch.describe_alarms().alarm_names(&self.stage.alarm).send().await;
-                let described = described.doing(|| format!("describe the alarm {}", self.stage.alarm))?;
-                let alarm = described.metric_alarms().first().and_then(|alarm| alarm.state_value());
-                Ok(alarm.is_some_and(|alarm| alarm.as_str() == state.as_str()))
+                Ok(self.alarm_state(&self.stage.alarm).await?.as_deref() == Some(state.as_str()))
+            }
+            Until::Traffic(side) => {
+                // As the schedule does; each call is one of its minutes.
+                lambda::invoke(self.world, "dns-flip", &json!({ "action": "keep" }))
+                    .await?
+                    .map_err(|name| WorldError::failed("keep the traffic as the schedule does", name))?;
+                tokio::time::sleep(KEEP_EVERY).await;
+                let gate = self.alarm_state(&switch::alarm_name(&self.stage.plan.name)).await?;
+                self.world.dns().health_settled().await;
+                Ok((gate.as_deref() == Some(AlarmState::Alarm.as_str())) == (*side == Side::Recovery))
             }
         }
+    }
+
+    /// What an alarm of the recovery Region says; none where it is not there.
+    async fn alarm_state(&self, name: &str) -> Result<Option<String>, WorldError> {
+        let cloudwatch = self.world.clients(self.world.recovery()).cloudwatch;
+        let described = cloudwatch.describe_alarms().alarm_names(name).send().await;
+        let described = described.doing(|| format!("describe the alarm {name}"))?;
+        let state = described.metric_alarms().first().and_then(|alarm| alarm.state_value());
+        Ok(state.map(|state| state.as_str().to_owned()))
     }
 
     /// What was waited for in vain, and how it stands instead.
@@ -592,7 +610,7 @@ fn function_of(state: &str) -> Result<&'static str, WorldError> {
     let tasks = definition.tasks();
     let function = tasks.iter().find(|task| task.name == state).and_then(|task| task.function());
     let plain = |name: &str| name.replace('-', "").to_lowercase();
-    crate::FUNCTIONS
+    crate::DEPLOYED
         .into_iter()
         .find(|name| function.is_some_and(|function| plain(function) == format!("{}arn", plain(name))))
         .ok_or_else(|| WorldError::failed(what(), format!("the definition says {function:?}")))

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use jiff::Timestamp;
-use lifeboat_rules::evidence::{Phase, Record, manifest_key, prefix};
+use lifeboat_rules::evidence::{LEFT, Phase, Record, manifest_key, prefix};
 use serde_json::Value;
 
 use crate::definition::Definition;
@@ -156,9 +156,12 @@ impl Evidence {
         while let Some(page) = pages.next().await {
             for object in page.doing(what)?.contents() {
                 let key = object.key().unwrap_or_default();
-                // What the shards of a long history hand to one another is evidence, but no record of a step.
-                let of_shards = key.starts_with(&format!("{}shards/", prefix(&stage.plan.name, run)));
-                if of_shards || key == manifest_key(&stage.plan.name, run) {
+                // What the shards of a long history hand to one another, and what a step leaves beside its records, is
+                // evidence, but no record of a step.
+                let of_run = prefix(&stage.plan.name, run);
+                let no_record =
+                    ["shards/", LEFT].iter().any(|folder| key[of_run.len()..].starts_with(folder));
+                if no_record || key == manifest_key(&stage.plan.name, run) {
                     continue;
                 }
                 let known = self.lock().get(key).cloned();

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use lifeboat_ledger::control::Weight;
 use lifeboat_ledger::{Control, PenState};
+use lifeboat_rules::dns::switch::FlipObject;
+use lifeboat_rules::plan::Side;
 
-use super::ending::{Ending, Stream};
+use super::ending::{Ending, Stream, Traffic};
 use super::mask::sentence;
 use super::runs::{self, End};
 use crate::definition::Definition;
@@ -154,15 +156,22 @@ impl Transcript<'_> {
             records.entry(points).or_default().push(name);
         }
         let told = |(points, names): (&&str, &Vec<&str>)| match names.len() == ending.records.len() {
-            true => format!("all point to {points}"),
-            false => format!("{} point to {points}", names.join(" ")),
+            true => format!("all {points}"),
+            false => format!("{} {points}", names.join(" ")),
         };
         line(text, "records", records.iter().map(told).collect());
-        line(
-            text,
-            "fence in the zone",
-            ending.zone_epoch.iter().map(|epoch| format!("epoch {epoch}")).collect(),
-        );
+        match &ending.traffic {
+            Traffic::Flips(flips) => {
+                let told = |flip: &FlipObject| {
+                    let side = if flip.side == Side::Primary { "primary" } else { "recovery" };
+                    format!("{} to the {side}, by {}", flip.epoch, self.label(&flip.run))
+                };
+                line(text, "flips", flips.iter().map(told).collect());
+            }
+            Traffic::Fence(epoch) => {
+                line(text, "fence in the zone", epoch.iter().map(|epoch| format!("epoch {epoch}")).collect());
+            }
+        }
         let stacks = ending.stacks.iter().map(|(name, run)| format!("{name} of {}", self.label(run)));
         line(text, "stacks", stacks.collect());
         for exchange in &ending.exchanges {

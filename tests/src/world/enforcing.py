@@ -2,8 +2,8 @@
 
 It enforces IAM by itself when AUTH=true. What it lacks for the policies of this repository is added here, and no more:
 
-* The condition key `s3:if-none-match`, which S3 sets from the header of that name on PutObject, CopyObject and
-  CompleteMultipartUpload. The calls that begin a multipart upload and send its parts take no conditional header, so for
+* The condition keys `s3:if-none-match` and `s3:if-match`, which S3 sets from the headers of those names on PutObject,
+  CopyObject and CompleteMultipartUpload. The calls that begin a multipart upload and send its parts take no conditional header, so for
   them the key is absent whatever the client sends.
 * The condition key `aws:PrincipalArn` of a role that was taken: on AWS the ARN of the role, in the emulator that of the
   session. No role here has a path.
@@ -36,9 +36,10 @@ _serve = hypercorn.asyncio.serve
 def context_with_conditional_put(iam_action, query_params, path="", headers=None):
     context = _emulated_context(iam_action, query_params, path, headers)
     takes_no_condition = {"uploads", "partNumber"} & set(query_params or {})
-    condition = (headers or {}).get("if-none-match")
-    if iam_action == "s3:PutObject" and condition and not takes_no_condition:
-        context["s3:if-none-match"] = condition
+    for header in ("if-none-match", "if-match"):
+        condition = (headers or {}).get(header)
+        if iam_action == "s3:PutObject" and condition and not takes_no_condition:
+            context[f"s3:{header}"] = condition
     return context
 
 

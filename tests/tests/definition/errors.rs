@@ -89,7 +89,8 @@ fn whatever_may_say_not_ready_is_waited_for() {
 }
 
 /// The actions whose functions say `NotReady`: each documents it where its handler lists its errors.
-const WAITING: [&str; 5] = ["admit", "launch", "tear_down", "confirm_recovered", "confirm_flip"];
+const WAITING: [&str; 7] =
+    ["admit", "launch", "verify_tail", "tear_down", "confirm_recovered", "flip", "confirm_flip"];
 
 fn not_waited_for(definition: &Definition) -> Vec<String> {
     let mut found = Vec::new();

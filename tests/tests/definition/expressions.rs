@@ -247,7 +247,7 @@ fn read(task: &State<'_>, payload: Value) -> Result<(), String> {
                 _ => request.run().map(drop).map_err(|why| why.to_string()),
             }
         }
-        Some("DnsFlipArn") => with_run::<dns_flip::Action>(payload),
+        Some("DnsFlipArn" | "DnsAskArn") => with_run::<dns_flip::Action>(payload),
         other => Err(format!("{other:?} is no function of ours")),
     }
 }

@@ -98,6 +98,7 @@ stacks:
   - {{ name: cluster, template: {}, depends_on: [], parameters: {{}} }}
 ledger: {{ bucket: {LOG}, prefix: log/, streams: [ME1, ME2] }}
 dns:
+  strategy: records
   zone_id: {zone_id}
   zone: {ZONE}
   records:

@@ -9,7 +9,7 @@
 //! What this does not prove: that AWS evaluates as the emulator does. Not evaluated here at all are replication from
 //! another bucket and `UpdateObjectEncryption`, which the emulator does not have; a retention that is named in the
 //! headers of a put; the root user, whom a bucket policy binds on AWS and not here; and the condition on the actions of
-//! a Route 53 batch, whose key the emulator lacks: `templates.rs` holds its wording. `If-None-Match` with anything but
+//! a Route 53 batch, whose key the emulator lacks: `templates` holds its wording. `If-None-Match` with anything but
 //! `*` is no matter on AWS, which knows no other for a put.
 
 mod buckets;
@@ -18,7 +18,7 @@ mod roles;
 use std::fmt;
 
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use lifeboat_tests::world::deploy::{Stack, StackSpec, create_stack, lock_objects};
+use lifeboat_tests::world::deploy::{Stack, StackSpec, create_foundation, create_stack};
 use lifeboat_tests::world::iam::EnforcingAws;
 use lifeboat_tests::world::{Clients, places};
 
@@ -87,20 +87,14 @@ impl Stage {
         let repository = places::repository();
         let callers = repository.join("tests/fixtures/policies/callers.yaml");
         let callers = create_stack(&aws.root(), &StackSpec::new("callers", &callers)).await.unwrap();
-        let foundation = create_stack(
-            &aws.root(),
-            &StackSpec::new("foundation", &repository.join("infra/foundation.yaml"))
-                .parameter("PlanName", "aex")
-                .parameter("ZoneName", "aex.internal")
-                .parameter("RecoveryVpcId", "vpc-00000000")
-                .parameter("PolicyKeeperArn", callers.output("KeeperArn").unwrap()),
-        )
-        .await
-        .unwrap();
+        let foundation = StackSpec::new("foundation", &repository.join("infra/foundation.yaml"))
+            .parameter("PlanName", "aex")
+            .parameter("ZoneName", "aex.internal")
+            .parameter("RecoveryVpcId", "vpc-00000000")
+            .parameter("PolicyKeeperArn", callers.output("KeeperArn").unwrap());
+        let foundation = create_foundation(&aws.root(), foundation, 1).await.unwrap();
         let output = |stack: &Stack, key: &str| stack.output(key).unwrap().to_owned();
         let evidence = output(&foundation, "EvidenceBucketName");
-        // On AWS the template alone suffices.
-        lock_objects(&aws.root(), &evidence, 1).await.unwrap();
         let administrator = aws.user("administrator").await.unwrap();
         Self {
             administrator: aws.clients(&administrator),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
-use lifeboat_tests::FUNCTIONS;
 use lifeboat_tests::world::deploy::{StackSpec, create_stack};
 use lifeboat_tests::world::iam::Caller;
 use lifeboat_tests::world::{ACCOUNT, Clients, places};
+use lifeboat_tests::{DEPLOYED, FUNCTIONS};
 
 use crate::{Answer, REGION, Stage};
 
@@ -24,6 +24,9 @@ const SLOT: &str = "log/ME1/00000000000000000002.ndjson";
 const CHECKPOINT: &str = "checkpoint/ME1/00000000000000000002.json";
 const DELIVERED: &str = "witness/part";
 const HEALED: &str = "witness/healed/ME1/00000000000000000002.ndjson";
+const FLIP: &str = "flip/aex/00000000000000000002";
+const FOREIGN_FLIP: &str = "flip/bex/00000000000000000002";
+const NAMES: &str = "names/0123456789abcdef.txt";
 const FENCE: &str = "fence/00000000000000000002";
 const RECORD: &str = "aex/by-hand/claim-1.json";
 const SHARD: &str = "aex/by-hand/shards/0123456789abcdef/000001.json";
@@ -59,13 +62,16 @@ use Call::{
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 45] = [
+const CALLS: [Call; 53] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
     Get(Control, FOREIGN_EPOCH),
     Get(Control, WORD),
     Get(Control, FOREIGN_WORD),
+    Get(Control, FLIP),
+    Get(Control, FOREIGN_FLIP),
+    Get(Control, NAMES),
     Get(Log, SLOT),
     Get(Log, FENCE),
     Get(Log, CHECKPOINT),
@@ -77,6 +83,9 @@ const CALLS: [Call; 45] = [
     Create(Control, FOREIGN_EPOCH),
     Create(Control, WORD),
     Create(Control, FOREIGN_WORD),
+    Create(Control, FLIP),
+    Create(Control, FOREIGN_FLIP),
+    Create(Control, NAMES),
     Create(Log, SLOT),
     Create(Log, FENCE),
     Create(Log, CHECKPOINT),
@@ -86,10 +95,12 @@ const CALLS: [Call; 45] = [
     Create(Evidence, SHARD),
     Create(Evidence, FOREIGN_RECORD),
     Overwrite(Control, EPOCH),
+    Overwrite(Control, FLIP),
     Overwrite(Log, SLOT),
     Overwrite(Log, CHECKPOINT),
     Overwrite(Evidence, RECORD),
     Delete(Control, EPOCH),
+    Delete(Control, FLIP),
     Delete(Log, SLOT),
     Delete(Log, CHECKPOINT),
     Delete(Evidence, RECORD),
@@ -107,7 +118,7 @@ const CALLS: [Call; 45] = [
     StartExecution,
 ];
 
-/// What every step of a run may do, and the operator; alarm-trigger is no step.
+/// What every step of a run may do, and the operator.
 const STEP: [Call; 5] = [
     Get(Control, PLAN),
     Get(Evidence, RECORD),
@@ -116,8 +127,8 @@ const STEP: [Call; 5] = [
     List(Evidence, "aex/"),
 ];
 
-/// The caller, by its logical name in the template, and what it may do besides [`STEP`].
-const ALLOWED: [(&str, &[Call]); 7] = [
+/// The caller, by its logical name in the template, and what it may do besides [`STEP`], whatever the strategy.
+const ALLOWED: [(&str, &[Call]); 9] = [
     ("HealthCheckRole", &[List(Log, "fence/"), List(Log, "log/ME1/")]),
     ("StackLaunchRole", &[]),
     (
@@ -136,7 +147,8 @@ const ALLOWED: [(&str, &[Call]); 7] = [
             List(Log, "log/ME1/"),
         ],
     ),
-    ("DnsFlipRole", &[ListZone]),
+    ("DnsFlipRole", &[]),
+    ("DnsAskRole", &[Get(Control, NAMES)]),
     (
         "RunControlRole",
         &[
@@ -162,18 +174,40 @@ const ALLOWED: [(&str, &[Call]); 7] = [
             Create(Log, FENCE),
             List(Log, "fence/"),
             List(Log, "log/ME1/"),
-            ListZone,
+            Get(Control, NAMES),
             DescribeExecution("lifeboat-aex"),
             ListExecutions,
+        ],
+    ),
+    (
+        "PreparePolicy",
+        &[
+            Get(Control, PLAN),
+            Get(Control, EPOCH),
+            Get(Control, FLIP),
+            Get(Control, NAMES),
+            List(Control, "epoch/aex/"),
+            ListZone,
         ],
     ),
     // The last: what it starts runs into functions that are empty, and ends.
     ("AlarmTriggerRole", &[StartExecution]),
 ];
 
-/// Deploys the orchestrator, with the one change that its functions' roles can be taken by anybody, and takes them; the
-/// operator is a user with the policy. By logical name.
-async fn deploy(stage: &Stage) -> BTreeMap<String, Caller> {
+/// Who does no step of a run.
+const NO_STEP: [&str; 2] = ["AlarmTriggerRole", "PreparePolicy"];
+
+/// What comes to it by the strategy.
+const BY_STRATEGY: [(&str, &str, &[Call]); 4] = [
+    ("switch", "DnsFlipRole", &[Get(Control, FLIP), Create(Control, FLIP)]),
+    ("switch", "OperatorPolicy", &[Get(Control, FLIP), Create(Control, FLIP)]),
+    ("records", "DnsFlipRole", &[Get(Control, NAMES), ListZone]),
+    ("records", "OperatorPolicy", &[ListZone]),
+];
+
+/// Deploys the orchestrator, with the one change that its functions' roles can be taken by anybody, and takes them; whom
+/// a policy is for is a user with it. By logical name.
+async fn deploy(stage: &Stage, strategy: &str) -> BTreeMap<String, Caller> {
     let root = stage.aws.root();
     let repository = places::repository();
     for function in FUNCTIONS {
@@ -188,7 +222,7 @@ async fn deploy(stage: &Stage) -> BTreeMap<String, Caller> {
     let template = std::fs::read_to_string(repository.join("infra/orchestrator.yaml")).unwrap();
     let (of_lambda, of_anybody) =
         ("Principal: { Service: lambda.amazonaws.com }", "Principal: { AWS: \"*\" }");
-    assert_eq!(template.matches(of_lambda).count(), FUNCTIONS.len(), "roles that Lambda takes");
+    assert_eq!(template.matches(of_lambda).count(), DEPLOYED.len(), "roles that Lambda takes");
     let changed = stage.aws.run().file("orchestrator.yaml");
     std::fs::write(&changed, template.replace(of_lambda, of_anybody)).unwrap();
     let orchestrator = StackSpec::new("orchestrator", &changed)
@@ -197,6 +231,7 @@ async fn deploy(stage: &Stage) -> BTreeMap<String, Caller> {
         .parameter("ControlBucket", &stage.control)
         .parameter("EvidenceBucket", &stage.evidence)
         .parameter("HostedZoneId", &stage.zone)
+        .parameter("DnsStrategy", strategy)
         .parameter("StackRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/stacks"))
         .parameter("ArtifactBucket", &stage.control)
         .parameter("ArtifactPrefix", "packages/1/")
@@ -210,10 +245,16 @@ async fn deploy(stage: &Stage) -> BTreeMap<String, Caller> {
         let role = resource.stack_resource_detail().unwrap().physical_resource_id().unwrap().to_owned();
         callers.insert((*who).to_owned(), stage.aws.role(&role).await.unwrap());
     }
-    let operator = StackSpec::new("operator", &repository.join("tests/fixtures/policies/operator.yaml"))
-        .parameter("PolicyArn", orchestrator.output("OperatorPolicyArn").unwrap());
-    create_stack(&root, &operator).await.unwrap();
-    callers.insert("OperatorPolicy".to_owned(), stage.aws.user("operator").await.unwrap());
+    for (who, output, name) in [
+        ("OperatorPolicy", "OperatorPolicyArn", "operator"),
+        ("PreparePolicy", "PreparePolicyArn", "preparer"),
+    ] {
+        let person = StackSpec::new(name, &repository.join("tests/fixtures/policies/person.yaml"))
+            .parameter("UserName", name)
+            .parameter("PolicyArn", orchestrator.output(output).unwrap());
+        create_stack(&root, &person).await.unwrap();
+        callers.insert(who.to_owned(), stage.aws.user(name).await.unwrap());
+    }
     callers
 }
 
@@ -276,9 +317,18 @@ impl Call {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_role_does_its_calls_and_no_other() {
+async fn each_role_does_its_calls_and_no_other_under_the_switch() {
+    does_its_calls_and_no_other("switch").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_does_its_calls_and_no_other_where_records_are_edited() {
+    does_its_calls_and_no_other("records").await;
+}
+
+async fn does_its_calls_and_no_other(strategy: &str) {
     let stage = Stage::set().await;
-    let orchestrator = deploy(&stage).await;
+    let orchestrator = deploy(&stage, strategy).await;
 
     // What is there to be read, written by somebody who may.
     for (bucket, key) in [
@@ -288,6 +338,9 @@ async fn each_role_does_its_calls_and_no_other() {
         (Control, FOREIGN_EPOCH),
         (Control, WORD),
         (Control, FOREIGN_WORD),
+        (Control, FLIP),
+        (Control, FOREIGN_FLIP),
+        (Control, NAMES),
         (Log, SLOT),
         (Log, FENCE),
         (Evidence, RECORD),
@@ -300,9 +353,11 @@ async fn each_role_does_its_calls_and_no_other() {
     for (who, allowed) in ALLOWED {
         let caller = orchestrator.get(who).unwrap_or_else(|| panic!("no caller for {who}"));
         let clients = stage.aws.clients(caller);
+        let of_strategy = BY_STRATEGY.iter().find(|(of, for_whom, _)| (*of, *for_whom) == (strategy, who));
+        let by_strategy = of_strategy.map_or(&[][..], |(_, _, calls)| calls);
         for call in CALLS {
-            let a_step = who != "AlarmTriggerRole" && STEP.contains(&call);
-            let expected = a_step || allowed.contains(&call);
+            let a_step = !NO_STEP.contains(&who) && STEP.contains(&call);
+            let expected = a_step || allowed.contains(&call) || by_strategy.contains(&call);
             let answer = call.make(&stage, &clients).await;
             if matches!(answer, Answer::Let(_)) != expected {
                 wrong.push(format!("{who}: {call:?} {answer}"));

@@ -2,6 +2,7 @@
 
 use lifeboat_ledger::control::{Open, Seal};
 use lifeboat_ledger::{Control, Holder, PenState};
+use lifeboat_rules::dns::records::last_fence;
 use lifeboat_rules::dns::{fence_record, wanted};
 use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Manifest, Phase, Record, manifest_key, prefix};
@@ -76,8 +77,9 @@ async fn ledger(stage: &mut Stage, epoch: u64, winner: &End) {
 }
 
 async fn zone(stage: &Stage, epoch: u64) {
-    let mut expected = wanted(&stage.plan, Side::Recovery);
-    expected.push(fence_record(&stage.plan, Side::Recovery, epoch));
+    let records = &stage.plan.dns.records;
+    let mut expected = wanted(records, Side::Recovery);
+    expected.push(fence_record(&stage.plan, &last_fence(records, Side::Recovery, epoch)));
     assert_eq!(stage.zone().await, stage::lines(&expected));
 }
 

@@ -10,12 +10,13 @@ use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, 
 use lifeboat_ledger::control::Open;
 use lifeboat_ledger::writer::Writer;
 use lifeboat_ledger::{Control, Holder, PenState};
+use lifeboat_rules::dns::records::last_fence;
 use lifeboat_rules::dns::{RecordSet, fence_record, wanted};
 use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::{Plan, epoch};
 use lifeboat_tests::FUNCTIONS;
-use lifeboat_tests::world::deploy::{Packing, StackSpec, create_stack, lock_objects, package, upload};
+use lifeboat_tests::world::deploy::{Packing, StackSpec, create_foundation, create_stack, package, upload};
 use lifeboat_tests::world::{Clients, World, clients, places};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -65,19 +66,19 @@ impl Stage {
         let infra = places::repository().join("infra");
         let foundation = StackSpec::new("race-foundation", &infra.join("foundation.yaml"))
             .parameter("PlanName", PLAN)
+            .parameter("DnsStrategy", "records")
             .parameter("ZoneName", ZONE)
             .parameter("RecoveryVpcId", "vpc-00000000");
-        let foundation = create_stack(&clients, &foundation).await.unwrap();
+        let foundation = create_foundation(&clients, foundation, 1).await.unwrap();
         let output = |key: &str| foundation.output(key).unwrap().to_owned();
         let (log_bucket, control_bucket) = (output("LogBucketName"), output("ControlBucketName"));
         let (evidence_bucket, zone_id) = (output("EvidenceBucketName"), output("HostedZoneId"));
-        // On AWS the template alone suffices.
-        lock_objects(&clients, &evidence_bucket, 1).await.unwrap();
 
         let (prefix, definition) = upload_packages(world, &clients, &control_bucket).await;
         let orchestrator = StackSpec::new("race-orchestrator", &infra.join("orchestrator.yaml"))
             .staged_in(&control_bucket)
             .parameter("PlanName", PLAN)
+            .parameter("DnsStrategy", "records")
             .parameter("LogBucket", &log_bucket)
             .parameter("ControlBucket", &control_bucket)
             .parameter("EvidenceBucket", &evidence_bucket)
@@ -225,8 +226,9 @@ impl Stage {
         assert!(*opened == epoch + 1 && by.starts_with("handback-"), "{controls:?}");
         let open = PenState::Open { epoch: epoch + 1, holder: Holder::Primary };
         assert_eq!(*self.replica.tail().pen().state(), open);
-        let mut records = wanted(&self.plan, Side::Primary);
-        records.push(fence_record(&self.plan, Side::Primary, epoch + 1));
+        let mut records = wanted(&self.plan.dns.records, Side::Primary);
+        let fence = last_fence(&self.plan.dns.records, Side::Primary, epoch + 1);
+        records.push(fence_record(&self.plan, &fence));
         assert_eq!(self.zone().await, lines(&records));
 
         if alarm_won {
@@ -299,6 +301,7 @@ stacks:
   - {{ name: cell, template: {}, depends_on: [], parameters: {{}} }}
 ledger: {{ bucket: {log_bucket}, prefix: log/, streams: [{STREAM}] }}
 dns:
+  strategy: records
   zone_id: {zone_id}
   zone: {ZONE}
   records:

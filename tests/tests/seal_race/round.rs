@@ -65,6 +65,7 @@ impl Track {
             prefix: "log/".into(),
             streams: vec![STREAM.into()],
             witness: None,
+            lease: None,
         };
         let direct = Store::new(&self.clients.config);
         open_for_primary(&direct, &ledger).await;

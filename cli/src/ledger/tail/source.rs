@@ -41,7 +41,7 @@ impl Segments {
     }
 
     pub(super) fn in_bucket(store: Store, bucket: String, prefix: String, stream: &str) -> Segments {
-        let ledger = Ledger { bucket, prefix, streams: vec![stream.to_owned()], witness: None };
+        let ledger = Ledger { bucket, prefix, streams: vec![stream.to_owned()], witness: None, lease: None };
         Segments::Bucket { store, ledger, stream: stream.to_owned() }
     }
 

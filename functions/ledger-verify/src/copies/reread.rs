@@ -20,7 +20,7 @@ const BACK_OFF_MILLIS: u64 = 200;
 ///
 /// # Errors
 /// As the last try.
-pub(super) async fn patiently<T, F: Future<Output = Result<T, StepError>>>(
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, StepError>>>(
     read: impl Fn() -> F,
 ) -> Result<T, StepError> {
     let mut tried = 0;

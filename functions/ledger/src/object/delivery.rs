@@ -9,6 +9,7 @@ use crate::chain::{self, Place, Run, Span};
 use crate::decode::Undecodable;
 use crate::finding::{Finding, ObjectId};
 use crate::format::Format;
+use crate::lease::{Leases, Standing};
 use crate::lines::Take;
 use crate::object::Layout;
 use crate::proof::{Findings, Fold};
@@ -19,6 +20,8 @@ pub(super) struct Delivery {
     pieces: Pieces,
     findings: Findings,
     bytes: u64,
+    leases: Arc<Leases>,
+    void: u64,
 }
 
 /// The pieces of an object: for each stream, the stretches that follow in sequence and hash, in the order of the lines. A
@@ -40,29 +43,44 @@ impl Delivery {
             pieces: Pieces::new(object),
             findings: Findings::default(),
             bytes: 0,
+            leases: Arc::default(),
+            void: 0,
         }
     }
 
+    pub(super) fn under(&mut self, leases: Arc<Leases>) {
+        self.leases = leases;
+    }
+
     pub(super) fn finish(self, undecodable: Option<Undecodable>) -> Fold {
-        let Delivery { pieces, findings, bytes, .. } = self;
+        let Delivery { pieces, findings, bytes, void, .. } = self;
         if let Some(why) = undecodable {
             let finding = not_decoded("", None, &pieces.object, why);
             return Fold::of_object(Layout::Firehose, 0, None, Some(finding));
         }
         let mut fold = Fold::of_object(Layout::Firehose, bytes, pieces.runs, None);
         fold.add_findings(findings);
+        fold.add_void(void);
         fold
     }
 }
 
 impl Take for Delivery {
     fn lines(&mut self, lines: &[&[u8]], offset: u64) {
-        let Delivery { reader, pieces, findings, bytes, .. } = self;
+        let Delivery { reader, pieces, findings, bytes, leases, void, .. } = self;
         reader.read(lines, offset, |read, hash, offset, length| {
             match read {
                 Ok(entry) => {
-                    pieces.add(&entry, hash, offset);
                     *bytes += length;
+                    match standing(leases, &entry) {
+                        Standing::Void => {
+                            *void += 1;
+                            return true;
+                        }
+                        Standing::Entitled => {}
+                        other => findings.add(not_entitled(&entry, other).at(&pieces.object, offset)),
+                    }
+                    pieces.add(&entry, hash, offset);
                 }
                 Err(fault) => {
                     findings.add(Finding::broken("", None, fault.to_string()).at(&pieces.object, offset));
@@ -79,6 +97,26 @@ impl Take for Delivery {
 
     fn cut_off(&mut self, offset: u64) {
         self.findings.add(Finding::broken("", None, chain::CUT_OFF).at(&self.pieces.object, offset));
+    }
+}
+
+/// How `entry` stands to its stream's lease; a stream without one is judged by its control entries, once it is whole.
+pub(super) fn standing(leases: &Leases, entry: &Read<'_>) -> Standing {
+    leases.get(entry.stream).map_or(Standing::Entitled, |lease| lease.standing(entry.seq, entry.epoch))
+}
+
+fn not_entitled(entry: &Read<'_>, standing: Standing) -> Finding {
+    let wrote = match entry.epoch {
+        Some(epoch) => format!("written under epoch {epoch}"),
+        None => "written without an epoch".to_owned(),
+    };
+    let seq = Some(entry.seq);
+    match standing {
+        Standing::Newer => {
+            let what = format!("{wrote}, which is newer than the lease as it was read");
+            Finding::unproven(entry.stream, seq, what)
+        }
+        _ => Finding::broken(entry.stream, seq, format!("{wrote}, which did not hold the lease there")),
     }
 }
 

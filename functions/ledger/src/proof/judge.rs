@@ -9,6 +9,7 @@ use crate::Hash;
 use crate::chain::{self, Run, Span, StreamProof, apply_span, push_span};
 use crate::control::{Pen, PenState};
 use crate::finding::{Finding, Verdict};
+use crate::lease::Lease;
 use crate::object::{Layout, Question};
 use crate::slot;
 
@@ -75,18 +76,24 @@ impl<'a> Judge<'a> {
 
     /// Every stream that is expected or was found.
     fn streams(&self) -> BTreeSet<&'a str> {
-        let expected = self.expect.streams.iter().chain(self.expect.watermarks.keys()).map(String::as_str);
+        let Expect { streams, watermarks, leases, .. } = self.expect;
+        let expected = streams.iter().chain(watermarks.keys()).chain(leases.keys()).map(String::as_str);
         expected.chain(self.bases.keys().copied()).chain(self.fold.runs.keys().map(String::as_str)).collect()
     }
 
     fn judge_stream(&self, stream: &'a str, judged: &mut Judged) {
-        let watermark = self.expect.watermarks.get(stream).copied();
+        let lease = self.expect.leases.get(stream);
+        let closed = lease.filter(|_| self.expect.end == End::Closed);
+        let given = self.expect.watermarks.get(stream).copied();
+        let watermark = given.or_else(|| closed.map(|lease| lease.watermark));
         let at_fault = self.fold.findings.streams.contains(stream);
         let mut fit = self.fit(stream);
         judged.distinct = judged.distinct.saturating_add(fit.distinct);
         let Some(reach) = fit.reach else {
-            if !at_fault {
-                judged.findings.add(self.nothing(stream, watermark));
+            match lease {
+                _ if at_fault => {}
+                Some(lease) if watermark.unwrap_or(0) == 0 => judged.streams.push(not_begun(lease)),
+                _ => judged.findings.add(self.nothing(stream, watermark)),
             }
             return;
         };
@@ -123,6 +130,10 @@ impl<'a> Judge<'a> {
     /// Who may write at the end. Entries that nobody was entitled to write are found, up to the first other fault: behind
     /// it nobody can tell who had the pen.
     fn pen(&self, stream: &str, fit: &mut Fit) -> Pen {
+        // Each entry was judged by the lease when it was read.
+        if let Some(lease) = self.expect.leases.get(stream) {
+            return lease.pen();
+        }
         let mut pen = self.bases.get(stream).map(|base| base.pen.clone()).unwrap_or_default();
         let first_fault = fit.faults.first().copied().unwrap_or(u64::MAX);
         for span in fit.spans.iter().take_while(|span| span.first_seq() < first_fault) {
@@ -211,11 +222,17 @@ impl<'a> Judge<'a> {
         let mut furthest: Option<&Run> = None;
         for run in runs {
             let Some(before) = fit.reach else {
+                if self.is_awaited(stream) && run.first_prev.is_some_and(|prev| prev != Hash::GENESIS) {
+                    return;
+                }
                 self.begin(stream, run, fit);
                 furthest = Some(run);
                 continue;
             };
             let due = before.through.saturating_add(1);
+            if run.first_seq > due && self.is_awaited(stream) {
+                return;
+            }
             if run.first_seq > due {
                 self.gap(stream, due, run, fit);
             } else if run.first_seq == due {
@@ -252,6 +269,11 @@ impl<'a> Judge<'a> {
             }
             fit.extend(run);
         }
+    }
+
+    /// Whether the stream is whole where its first gap is: it goes on, and what is missing may be under way.
+    fn is_awaited(&self, stream: &str) -> bool {
+        self.expect.end == End::Open && self.expect.leases.contains_key(stream)
     }
 
     /// The first run of a stream that has no proven prefix.
@@ -295,12 +317,25 @@ impl<'a> Judge<'a> {
     }
 
     /// Entries that are in no object that was read: a loss, unless there is an object that could not be read and that may
-    /// hold them. Of a stream with findings there may be one among those that were counted and not kept.
+    /// hold them, or their delivery may still come. Of a stream with findings there may be one among those that were counted and not kept.
     fn missing(&self, stream: &str, seq: u64, what: String) -> Finding {
         let Findings { kept, count, streams, unread } = &self.fold.findings;
         let dropped = *count > kept.len() as u64 && streams.contains(stream);
-        let verdict = if *unread || dropped { Verdict::Unproven } else { Verdict::Broken };
+        let leased = self.expect.leases.contains_key(stream);
+        let verdict = if *unread || dropped || leased { Verdict::Unproven } else { Verdict::Broken };
         Finding { verdict, ..Finding::broken(stream, Some(seq), what) }
+    }
+}
+
+/// A stream of which nothing was acknowledged and nothing was read.
+fn not_begun(lease: &Lease) -> StreamProof {
+    StreamProof {
+        stream: lease.stream.clone(),
+        first_seq: 1,
+        through: 0,
+        head: Hash::GENESIS,
+        entries: 0,
+        pen: lease.pen(),
     }
 }
 

@@ -180,6 +180,7 @@ fn expect(case: &Case) -> Expect {
         from: from.collect(),
         watermarks: expected.watermarks.clone(),
         end: if expected.closed { End::Closed } else { End::Open },
+        ..Expect::default()
     }
 }
 

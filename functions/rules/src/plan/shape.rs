@@ -41,6 +41,7 @@ const fn optional(name: &'static str, shape: Shape) -> Field {
 }
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
+const RECORD_TYPE: Shape = Shape::Word(&["A", "AAAA", "CNAME"]);
 
 const PLAN: Shape = Shape::Fields(&[
     required("version", Shape::Whole),
@@ -86,23 +87,38 @@ const PLAN: Shape = Shape::Fields(&[
                     optional("objects_max", Shape::Whole),
                 ]),
             ),
+            optional("lease", Shape::Fields(&[required("delivery_wait_seconds_max", Shape::Whole)])),
         ]),
     ),
     required(
         "dns",
         Shape::Fields(&[
+            optional("strategy", Shape::Word(&["switch", "records"])),
+            optional("health_check", Shape::Text),
             required("zone_id", Shape::Text),
             required("zone", Shape::Text),
-            required(
+            optional(
                 "records",
                 Shape::List(&Shape::Fields(&[
                     required("name", Shape::Text),
-                    required("type", Shape::Word(&["A", "AAAA", "CNAME"])),
+                    required("type", RECORD_TYPE),
                     required("ttl", Shape::Whole),
                     required("primary", TEXTS),
                     required("recovery", TEXTS),
                 ])),
             ),
+            optional(
+                "names",
+                Shape::List(&Shape::Fields(&[
+                    required("name", Shape::Text),
+                    required("list", Shape::Text),
+                    required("type", RECORD_TYPE),
+                    required("ttl", Shape::Whole),
+                    required("primary", TEXTS),
+                    required("recovery", TEXTS),
+                ])),
+            ),
+            optional("confirm", Shape::Fields(&[required("sample", Shape::Whole)])),
         ]),
     ),
     optional("admission", Shape::Fields(&[optional("anti_flap_seconds", Shape::Whole)])),

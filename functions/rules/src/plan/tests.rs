@@ -39,6 +39,8 @@ fn good() -> Value {
         "ledger": { "bucket": "aex-log", "prefix": "log/", "streams": ["ME1", "ME2"],
             "witness": { "prefix": "witness/", "required": true, "objects_max": 1000 } },
         "dns": {
+            "strategy": "switch",
+            "health_check": "01234567-89ab-cdef-0123-456789abcdef",
             "zone_id": "Z0123456789",
             "zone": "aex.internal",
             "records": [
@@ -54,7 +56,14 @@ fn good() -> Value {
                     "name": "gateway.aex.internal", "type": "AAAA", "ttl": 5,
                     "primary": ["2001:db8::1"], "recovery": ["2001:db8::2"]
                 }
-            ]
+            ],
+            "names": [
+                {
+                    "name": "{symbol}.md.aex.internal", "list": "symbols.txt", "type": "A", "ttl": 5,
+                    "primary": ["10.0.0.20"], "recovery": ["10.1.0.20"]
+                }
+            ],
+            "confirm": { "sample": 500 }
         },
         "admission": { "anti_flap_seconds": 3600 },
         "limits": {
@@ -65,9 +74,23 @@ fn good() -> Value {
     })
 }
 
+/// A good plan whose ledger Firehose delivers, and leases guard.
+fn leased() -> Value {
+    let mut plan = good();
+    plan["ledger"] = json!({
+        "bucket": "aex-log", "prefix": "witness/", "streams": ["ME1", "ME2"],
+        "lease": { "delivery_wait_seconds_max": 900 }
+    });
+    plan
+}
+
 /// The good plan with one place changed. `at` is a JSON pointer; null takes the field away.
 fn with(at: &str, value: Value) -> Value {
-    let mut plan = good();
+    changed(good(), at, value)
+}
+
+/// As [`with`], of any plan.
+fn changed(mut plan: Value, at: &str, value: Value) -> Value {
     let (parent, field) = at.rsplit_once('/').expect("a pointer has a slash");
     match plan.pointer_mut(parent).expect("the parent exists") {
         Value::Object(fields) if value.is_null() => {
@@ -105,8 +128,10 @@ fn accepted(at: &str, value: Value) {
 
 #[test]
 fn a_good_plan_is_accepted_and_keeps_its_values() {
-    let plan = Plan::from_value(good()).expect("a good plan");
-    assert_eq!(serde_json::to_value(&plan).expect("JSON"), good());
+    for good in [good(), leased()] {
+        let plan = Plan::from_value(good.clone()).expect("a good plan");
+        assert_eq!(serde_json::to_value(&plan).expect("JSON"), good);
+    }
 }
 
 #[test]
@@ -137,12 +162,13 @@ fn canonical_json_has_one_form_whatever_the_order_of_the_source() {
 fn the_lambdas_read_only_uploaded_plans() {
     let mut plan = Plan::from_value(good()).expect("a good plan");
     let found = Plan::from_json(&plan.canonical_json()).expect_err("templates are still paths");
-    assert_eq!(found.len(), 2);
-    assert_eq!(found[0].field, "stacks[0].template");
-    assert!(found[0].message.contains("lifeboat plan upload"), "{found:?}");
+    let fields: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(fields, ["stacks[0].template", "stacks[1].template", "dns.names[0].list"]);
+    assert!(found.iter().all(|problem| problem.message.contains("lifeboat plan upload")), "{found:?}");
     for stack in &mut plan.stacks {
         stack.template = format!("templates/{}.yaml", "0a".repeat(32));
     }
+    plan.dns.names[0].list = format!("names/{}.txt", "0a".repeat(32));
     assert_eq!(Plan::from_json(&plan.canonical_json()), Ok(plan));
 }
 
@@ -176,18 +202,20 @@ fn shape_and_types_agree() {
             _ => {}
         }
     }
-    let plan = Plan::from_value(good()).expect("a good plan");
-    let written = serde_json::to_value(&plan).expect("JSON");
-    let mut all = BTreeSet::new();
-    paths(&written, "", &mut all);
-    assert!(all.len() > 40, "{all:?}");
-    for path in all {
-        let without = with(&path, Value::Null);
-        let serde_takes_it = serde_json::from_value::<Plan>(without.clone()).is_ok();
-        assert_eq!(shape::mend(&mut without.clone()).is_empty(), serde_takes_it, "without {path}");
-        let renamed = with(&format!("{path}x"), json!("surplus"));
-        let serde_takes_it = serde_json::from_value::<Plan>(renamed.clone()).is_ok();
-        assert_eq!(shape::mend(&mut renamed.clone()).is_empty(), serde_takes_it, "with {path}x");
+    for good in [good(), leased()] {
+        let plan = Plan::from_value(good.clone()).expect("a good plan");
+        let written = serde_json::to_value(&plan).expect("JSON");
+        let mut all = BTreeSet::new();
+        paths(&written, "", &mut all);
+        assert!(all.len() > 40, "{all:?}");
+        for path in all {
+            let without = changed(good.clone(), &path, Value::Null);
+            let serde_takes_it = serde_json::from_value::<Plan>(without.clone()).is_ok();
+            assert_eq!(shape::mend(&mut without.clone()).is_empty(), serde_takes_it, "without {path}");
+            let renamed = changed(good.clone(), &format!("{path}x"), json!("surplus"));
+            let serde_takes_it = serde_json::from_value::<Plan>(renamed.clone()).is_ok();
+            assert_eq!(shape::mend(&mut renamed.clone()).is_empty(), serde_takes_it, "with {path}x");
+        }
     }
     serde_json::from_value::<Plan>(shape::placeholder_plan()).expect("placeholders are of the right types");
 }
@@ -260,14 +288,34 @@ fn the_regions_look_like_regions_and_differ() {
     refused("/regions/recovery", json!("eu-west-1"), &["regions.recovery"], "stand in for itself");
 }
 
+/// The good plan with the strategy `records`.
+fn edited() -> Value {
+    let mut plan = with("/dns/health_check", Value::Null);
+    plan["dns"]["strategy"] = json!("records");
+    plan
+}
+
 #[test]
-fn the_primary_is_not_where_route_53_is_controlled() {
-    refused(
-        "/regions/primary",
-        json!("us-east-1"),
-        &["regions.primary"],
-        "control plane, which is in us-east-1",
-    );
+fn a_plan_that_edits_records_has_no_primary_where_they_are_edited() {
+    accepted("/regions/primary", json!("us-east-1"));
+    let found = problems(changed(edited(), "/regions/primary", json!("us-east-1")));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].field, "regions.primary");
+    assert!(found[0].message.contains("control plane, which is in us-east-1"), "{found:#?}");
+}
+
+#[test]
+fn the_gate_belongs_to_the_strategy() {
+    assert_eq!(problems(edited()), []);
+    let field = ["dns.health_check"];
+    refused("/dns/health_check", Value::Null, &field, "the strategy `switch` needs");
+    refused("/dns/strategy", json!("records"), &field, "belongs to the strategy `switch`");
+    for bad in ["", "abc/def", &"a".repeat(65)] {
+        refused("/dns/health_check", json!(bad), &field, "a health check's id");
+    }
+    refused("/dns/strategy", json!("arc"), &["dns.strategy"], "one of switch, records");
+    let left_out = Plan::from_value(with("/dns/strategy", Value::Null)).expect("a good plan");
+    assert_eq!(left_out.dns.strategy, Strategy::Switch);
 }
 
 #[test]
@@ -460,6 +508,41 @@ fn the_witness_lies_where_it_may_be_read() {
 }
 
 #[test]
+fn with_leases_the_deliveries_are_the_ledger() {
+    #[track_caller]
+    fn refused(at: &str, value: Value, field: &str, says: &str) {
+        let found = problems(changed(leased(), at, value));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(found[0].field, field, "{found:#?}");
+        assert!(found[0].message.contains(says), "{found:#?} does not say {says:?}");
+    }
+    for bad in ["log/", "", "witness", "witness/aex/", "lease/"] {
+        refused(
+            "/ledger/prefix",
+            json!(bad),
+            "ledger.prefix",
+            "must be `witness/` where `ledger.lease` stands",
+        );
+    }
+    let second = json!({ "prefix": "witness/", "required": false });
+    refused("/ledger/witness", second, "ledger.witness", "must be left out");
+    let wait = "ledger.lease.delivery_wait_seconds_max";
+    for bad in [0, 4_001] {
+        refused("/ledger/lease/delivery_wait_seconds_max", json!(bad), wait, "must be from 1 to 4000 s");
+    }
+    refused("/ledger/lease/delivery_wait_seconds_max", Value::Null, wait, "is missing");
+    refused(
+        "/ledger/lease",
+        json!(true),
+        "ledger.lease",
+        "a section with the fields delivery_wait_seconds_max",
+    );
+    let without = Plan::from_value(good()).expect("a good plan");
+    assert_eq!(without.ledger.lease, None);
+    refused("/ledger/lease", Value::Null, "ledger.prefix", "must be `log/`");
+}
+
+#[test]
 fn the_zone_is_a_zone() {
     for bad in ["", "/hostedzone/Z0123", "z0123", "Z", "0123456789"] {
         refused("/dns/zone_id", json!(bad), &["dns.zone_id"], "hosted zone's id");
@@ -481,7 +564,39 @@ fn record_names_lie_in_the_zone_and_leave_ours_alone() {
     refused("/dns/records/1/name", json!("_lifeboat-epoch.aex.internal"), &field, "reserved");
     refused("/dns/records/1/name", json!("aex.internal"), &field, "cannot be a CNAME");
     accepted("/dns/records/0/name", json!("aex.internal"));
-    refused("/dns/records", json!([]), &["dns.records"], "at least 1");
+    accepted("/dns/records", json!([]));
+    accepted("/dns/records", Value::Null);
+    let found = problems(changed(with("/dns/names", Value::Null), "/dns/records", json!([])));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].message.contains("at least 1 records"), "{found:#?}");
+}
+
+#[test]
+fn a_rule_has_one_symbol_and_makes_records() {
+    let at = "/dns/names/0/name";
+    let field = ["dns.names[0].name"];
+    for bad in ["md.aex.internal", "{symbol}.{symbol}.aex.internal", "{Symbol}.aex.internal", ""] {
+        refused(at, json!(bad), &field, "`{symbol}` in it once");
+    }
+    refused(at, json!("{symbol}.md.other.internal"), &field, "not inside the zone");
+    refused(at, json!("{symbol}.MD.aex.internal"), &field, "full DNS name");
+    accepted(at, json!("md-{symbol}.aex.internal"));
+    refused("/dns/names/0/ttl", json!(61), &["dns.names[0].ttl"], "from 0 to 60 s");
+    refused("/dns/names/0/recovery/0", json!("10.0.0.20"), &["dns.names[0].recovery[0]"], "must differ");
+    refused(
+        "/dns/names/0/type",
+        json!("CNAME"),
+        &["dns.names[0].primary[0]", "dns.names[0].recovery[0]"],
+        "address",
+    );
+    refused("/dns/names/0/list", json!(""), &["dns.names[0].list"], "one a line");
+    refused("/dns/names/0/lists", json!("x"), &["dns.names[0].lists"], "did you mean `list`?");
+    refused("/dns/confirm/sample", json!(0), &["dns.confirm.sample"], "from 1 to 10000 names");
+    let moved = "http://nvda.md.aex.internal:8080/health";
+    refused("/probe/recovery", json!(moved), &["probe.recovery"], "a name that the flip moves");
+    accepted("/probe/recovery", json!("http://a.b.md.aex.internal:8080/health"));
+    let plan = Plan::from_value(with("/dns/names/0/ttl", json!(60))).expect("a good plan");
+    assert_eq!(plan.dns.ttl_max(), 60);
 }
 
 #[test]
@@ -524,32 +639,43 @@ fn the_sides_share_no_value() {
     refused("/dns/records/0/recovery", json!([]), &["dns.records[0].recovery"], "at least 1 values");
 }
 
+/// The largest record of each type, old values and new ones, with the epoch's TXT record: one batch of Route 53 takes it, so
+/// that no plan has a record that cannot be moved.
 #[test]
-fn a_flip_fits_one_batch() {
-    let record = |n: usize, values: usize| {
-        let side = |net: u8| -> Vec<String> { (0..values).map(|v| format!("10.{net}.{n}.{v}")).collect() };
-        json!({
-            "name": format!("s{n}.aex.internal"), "type": "A", "ttl": 5,
-            "primary": side(0), "recovery": side(1)
-        })
+fn the_largest_record_of_each_type_fits_one_batch() {
+    let values = *bounds::RECORD_VALUES.end();
+    let longest = |kind: &str| match kind {
+        "A" => (values, "255.255.255.255".len()),
+        "AAAA" => (values, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".len()),
+        _ => (1, 253),
     };
-    // 4 x 2 x 124 values, 3 x 2 more, and two for the epoch: 1,000.
-    let mut records: Vec<Value> = (0..4).map(|n| record(n, 124)).collect();
-    records.push(record(4, 3));
-    accepted("/dns/records", json!(records));
-    records[4] = record(4, 4);
-    refused("/dns/records", json!(records), &["dns.records"], "would need 1002 values");
+    for kind in ["A", "AAAA", "CNAME"] {
+        let (values, chars) = longest(kind);
+        assert!(2 * values + 2 <= bounds::BATCH_VALUES_MAX, "{kind}");
+        let chars = 2 * values * chars + 2 * bounds::EPOCH_VALUE_CHARS;
+        assert!(chars <= bounds::BATCH_CHARS_MAX, "{kind}: {chars} characters");
+    }
+    let side =
+        |net: u8| -> Vec<String> { (0..400).map(|v| format!("10.{net}.{}.{}", v / 200, v % 200)).collect() };
+    let mut plan = with("/dns/records/0/primary", json!(side(0)));
+    plan["dns"]["records"][0]["recovery"] = json!(side(1));
+    assert_eq!(problems(plan), []);
+    let mut over = side(0);
+    over.push("10.9.9.9".into());
+    refused("/dns/records/0/primary", json!(over), &["dns.records[0].primary"], "may have 400 at most");
+}
 
-    let long = |n: usize, side: &str| format!("{}.{}.{side}{n}.aex.internal", "a".repeat(63), "b".repeat(63));
-    let records: Vec<Value> = (0..120)
-        .map(|n| {
-            json!({
-                "name": format!("s{n}.aex.internal"), "type": "CNAME", "ttl": 5,
-                "primary": [long(n, "p")], "recovery": [long(n, "r")]
-            })
-        })
-        .collect();
-    refused("/dns/records", json!(records), &["dns.records"], "characters of values");
+#[test]
+fn ten_thousand_records_are_the_most() {
+    let many = |count: usize| -> Vec<Value> {
+        let record = |n: usize| {
+            json!({ "name": format!("s{n}.aex.internal"), "type": "A", "ttl": 5, "primary": ["10.0.0.1"],
+                "recovery": ["10.1.0.1"] })
+        };
+        (0..count).map(record).collect()
+    };
+    accepted("/dns/records", json!(many(10_000)));
+    refused("/dns/records", json!(many(10_001)), &["dns.records"], "may have 10000 at most");
 }
 
 #[test]
@@ -561,6 +687,7 @@ fn stacks_and_the_epoch_record_have_their_names() {
 
 mod properties {
     use proptest::prelude::*;
+    use proptest::strategy::Strategy;
 
     use super::*;
 
@@ -606,9 +733,9 @@ mod properties {
 
         /// Any document in any place of a good plan: the same, and what is accepted survives the round trip.
         #[test]
-        fn any_part_is_judged_by_path(part in document(), place in 0_usize..9) {
+        fn any_part_is_judged_by_path(part in document(), place in 0_usize..10) {
             let at = ["/name", "/regions", "/probe/primary/0", "/stacks/0", "/stacks/1/parameters", "/ledger/streams",
-                "/dns/records/0", "/dns/records/1/recovery", "/limits"][place];
+                "/dns/records/0", "/dns/names/0", "/dns/records/1/recovery", "/limits"][place];
             let plan = if part.is_null() { good() } else { with(at, part) };
             match Plan::from_value(plan) {
                 Ok(plan) => {

@@ -10,7 +10,9 @@ mod syntax;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::{Limits, Plan, Problem, Regions};
+pub(crate) use syntax::{is_dns_label, is_dns_name};
+
+use super::{Limits, Plan, Problem, Regions, Strategy};
 
 /// Regions outside the `aws` partition: other endpoints, and Route 53 is controlled from elsewhere.
 const OTHER_PARTITIONS: [&str; 4] = ["cn-", "us-gov-", "us-iso", "eusc-"];
@@ -25,7 +27,7 @@ pub(super) fn plan(plan: &Plan) -> Vec<Problem> {
         );
     }
     name(&plan.name, &mut found);
-    regions(&plan.regions, &mut found);
+    regions(&plan.regions, plan.dns.strategy, &mut found);
     found.within("objectives.rto_seconds", plan.objectives.rto_seconds, &bounds::RTO_SECONDS, " s");
     probe::check(plan, &mut found);
     stacks::check(plan, &mut found);
@@ -41,7 +43,7 @@ pub(super) fn plan(plan: &Plan) -> Vec<Problem> {
     found.0
 }
 
-/// What must hold besides, once a plan is uploaded: its templates are in the control bucket, by their content.
+/// What must hold besides, once a plan is uploaded: its templates and lists are in the control bucket, by their content.
 pub(super) fn uploaded(plan: &Plan) -> Vec<Problem> {
     let mut found = Problems::default();
     for (index, stack) in plan.stacks.iter().enumerate() {
@@ -51,6 +53,17 @@ pub(super) fn uploaded(plan: &Plan) -> Vec<Problem> {
                 format!(
                     "{:?} is no uploaded template (`templates/<sha256>.yaml`); `lifeboat plan upload` stores them",
                     stack.template
+                ),
+            );
+        }
+    }
+    for (index, rule) in plan.dns.names.iter().enumerate() {
+        if !syntax::is_uploaded_list(&rule.list) {
+            found.add(
+                format!("dns.names[{index}].list"),
+                format!(
+                    "{:?} is no uploaded list (`names/<sha256>.txt`); `lifeboat plan upload` stores them",
+                    rule.list
                 ),
             );
         }
@@ -69,7 +82,7 @@ fn name(name: &str, found: &mut Problems) {
     }
 }
 
-fn regions(regions: &Regions, found: &mut Problems) {
+fn regions(regions: &Regions, strategy: Strategy, found: &mut Problems) {
     let sides = [("regions.primary", &regions.primary), ("regions.recovery", &regions.recovery)];
     for (field, region) in sides {
         if !syntax::is_region(region) {
@@ -86,11 +99,11 @@ fn regions(regions: &Regions, found: &mut Problems) {
     if regions.primary == regions.recovery {
         found.add("regions.recovery", "must not be the primary Region: a Region cannot stand in for itself");
     }
-    if regions.primary == "us-east-1" {
+    if regions.primary == "us-east-1" && strategy == Strategy::Records {
         found.add(
             "regions.primary",
-            "must not be us-east-1: DNS records are moved through Route 53's control plane, which is in \
-             us-east-1 and fails with it",
+            "must not be us-east-1: the strategy `records` moves traffic through Route 53's control plane, which is in \
+             us-east-1 and fails with it; `dns.strategy: switch` does not need it",
         );
     }
 }

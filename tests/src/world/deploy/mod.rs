@@ -1,9 +1,11 @@
 //! Brings what is under test into the emulator: packages, buckets, objects, stacks.
 
 mod bucket;
+mod foundation;
 mod package;
 mod stack;
 
 pub use bucket::{Bucket, create_bucket, lock_objects, upload};
+pub use foundation::create_foundation;
 pub use package::{Package, Packing, package};
 pub use stack::{Stack, StackFailure, StackSpec, create_stack};

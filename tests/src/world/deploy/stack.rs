@@ -24,6 +24,7 @@ pub struct StackSpec {
     template: PathBuf,
     parameters: BTreeMap<String, String>,
     staging: Option<String>,
+    replaced: Vec<(&'static str, &'static str)>,
 }
 
 impl StackSpec {
@@ -34,7 +35,13 @@ impl StackSpec {
             template: template.to_owned(),
             parameters: BTreeMap::new(),
             staging: None,
+            replaced: Vec::new(),
         }
+    }
+
+    /// Where its template is.
+    pub fn template(&self) -> &Path {
+        &self.template
     }
 
     /// Gives a parameter its value.
@@ -46,6 +53,12 @@ impl StackSpec {
     /// A bucket to pass the template through if it is too large for the request itself (51,200 bytes).
     pub fn staged_in(mut self, bucket: &str) -> Self {
         self.staging = Some(bucket.to_owned());
+        self
+    }
+
+    /// Has every `word` of the template replaced: a bridge over something that the emulator does not know.
+    pub(super) fn replaced(mut self, word: &'static str, by: &'static str) -> Self {
+        self.replaced.push((word, by));
         self
     }
 }
@@ -100,7 +113,10 @@ impl fmt::Display for StackFailure {
 pub async fn create_stack(clients: &Clients, spec: &StackSpec) -> Result<Stack, WorldError> {
     let name = &spec.name;
     let what = || format!("create the stack {name} from {}", spec.template.display());
-    let template = std::fs::read_to_string(&spec.template).doing(what)?;
+    let mut template = std::fs::read_to_string(&spec.template).doing(what)?;
+    for (word, by) in &spec.replaced {
+        template = template.replace(word, by);
+    }
     let request = clients
         .cloudformation
         .create_stack()

@@ -1,6 +1,12 @@
 //! The DNS of the local world: answers for the emulator's hosted zones, on UDP and TCP of one loopback port, as the
 //! resolver of a VPC would that is associated with all of them.
+//!
+//! Of a failover pair that half answers which its health check allows, and a health check on an alarm follows the alarm
+//! within a fraction of a second. On AWS a change of the zone and of a check's status takes up to a minute more to be seen.
 
+mod gates;
+pub mod health;
+mod poll;
 mod server;
 mod source;
 mod zone;
@@ -14,15 +20,21 @@ use std::time::Duration;
 use hickory_server::Server;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-pub use zone::{Answer, Zone, Zones};
+pub use zone::{Answer, Failover, Half, Zone, Zones};
 
+use super::clients::Clients;
 use super::error::{Doing as _, WorldError};
+use gates::HealthReader;
+use health::Health;
+use poll::{Poll, Rest};
 use server::Answerer;
+use source::ZonesReader;
 
-/// Real Route 53 takes a minute at worst to spread a change; here nobody wants to wait.
-const POLL_EVERY: Duration = Duration::from_millis(200);
+/// A large zone takes seconds to list, in which the emulator does little else.
+const ZONES_REST: Rest = Rest { at_least: Duration::from_millis(200), times: 4 };
+/// Two small calls.
+const HEALTH_REST: Rest = Rest { at_least: Duration::from_millis(150), times: 4 };
 const TCP_IDLE: Duration = Duration::from_secs(10);
 const TCP_ANSWERS_BUFFERED: usize = 32;
 /// Tries to find a port that is free for UDP and for TCP.
@@ -31,38 +43,40 @@ const PORT_TRIES_MAX: usize = 20;
 /// A running DNS server; it stops when it is dropped.
 pub struct DnsServer {
     address: SocketAddr,
-    polls: watch::Receiver<u64>,
-    poll: JoinHandle<()>,
-    stale: Arc<AtomicBool>,
+    zones: Poll,
+    health: Poll,
+    hold: Arc<AtomicBool>,
     // Dropping it ends its listeners.
     _server: Server<Answerer>,
 }
 
 impl DnsServer {
-    /// Starts one that reads zones through `route53`. Each query and its answer goes to `log`.
-    pub async fn start(route53: aws_sdk_route53::Client, log: &Path) -> Result<Self, WorldError> {
+    /// Starts one that reads zones, health checks and alarms at `endpoint`. Each query and its answer goes to `log`.
+    ///
+    /// # Errors
+    /// Where no port is free, or the log cannot be written.
+    pub async fn start(endpoint: &str, log: &Path) -> Result<Self, WorldError> {
         let (tcp, udp, address) = bind().await?;
-        let (publish, zones) = watch::channel(Arc::new(Zones::default()));
-        let (polled, polls) = watch::channel(0);
-        let answerer = Answerer::new(zones, log).doing(|| format!("write the DNS log {}", log.display()))?;
+        let (publish_zones, zones) = watch::channel(Arc::new(Zones::default()));
+        let (publish_health, health) = watch::channel(Arc::new(Health::default()));
+        let answerer =
+            Answerer::new(zones, health, log).doing(|| format!("write the DNS log {}", log.display()))?;
         let mut server = Server::new(answerer);
         server.register_socket(udp);
         server.register_listener(tcp, TCP_IDLE, TCP_ANSWERS_BUFFERED);
-        let stale = Arc::new(AtomicBool::new(false));
-        let is_stale = Arc::clone(&stale);
-        let poll = tokio::spawn(async move {
-            loop {
-                // A listing that fails halfway changes nothing: the last whole one stands.
-                if let Ok(fresh) = source::zones(&route53).await
-                    && !is_stale.load(Ordering::SeqCst)
-                {
-                    publish.send_replace(Arc::new(fresh));
-                }
-                polled.send_modify(|count| *count += 1);
-                tokio::time::sleep(POLL_EVERY).await;
-            }
-        });
-        Ok(Self { address, polls, poll, stale, _server: server })
+        let hold = Arc::new(AtomicBool::new(false));
+        // Where the control plane of Route 53 is.
+        let clients = Clients::new(endpoint, "us-east-1");
+        let route53 = clients.route53.clone();
+        let zones = ZonesReader { route53, publish: publish_zones, hold: Arc::clone(&hold) };
+        let health = HealthReader::new(endpoint, clients, publish_health, Arc::clone(&hold));
+        Ok(Self {
+            address,
+            zones: Poll::start(zones, ZONES_REST),
+            health: Poll::start(health, HEALTH_REST),
+            hold,
+            _server: server,
+        })
     }
 
     /// Where to ask, by UDP or TCP.
@@ -70,29 +84,25 @@ impl DnsServer {
         self.address
     }
 
-    /// From now on it answers what it answers now, whatever Route 53 takes, as a resolver does whose zone does not spread.
+    /// From now on it answers what it answers now, whatever Route 53 takes and alarms say, as a resolver does that changes
+    /// do not reach.
     pub fn hold_answers(&self) {
-        self.stale.store(true, Ordering::SeqCst);
+        self.hold.store(true, Ordering::SeqCst);
     }
 
-    /// From now on it answers what Route 53 has, within a moment.
+    /// From now on it answers what Route 53 has and alarms say, within a moment.
     pub fn renew_answers(&self) {
-        self.stale.store(false, Ordering::SeqCst);
+        self.hold.store(false, Ordering::SeqCst);
     }
 
-    /// Returns once every change that Route 53 took before this call is served.
+    /// Returns once every change that Route 53 and CloudWatch took before this call is served.
     pub async fn settled(&self) {
-        let mut polls = self.polls.clone();
-        // The poll under way may have listed before the change; the one after it has not.
-        let enough = *polls.borrow() + 2;
-        // It ends only when the server does, and then there is nothing to wait for.
-        let _ = polls.wait_for(|count| *count >= enough).await;
+        tokio::join!(self.zones.fresh(), self.health.fresh());
     }
-}
 
-impl Drop for DnsServer {
-    fn drop(&mut self) {
-        self.poll.abort();
+    /// The same of health checks and their alarms alone: a large zone takes seconds to list.
+    pub async fn health_settled(&self) {
+        self.health.fresh().await;
     }
 }
 

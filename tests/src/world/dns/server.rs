@@ -12,12 +12,14 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 use tokio::sync::watch;
 
+use super::health::Health;
 use super::zone::{Answer, Zones};
 use crate::world::clock;
 
-/// Answers from the newest zones.
+/// Answers from the newest zones, by the newest health.
 pub(super) struct Answerer {
     zones: watch::Receiver<Arc<Zones>>,
+    health: watch::Receiver<Arc<Health>>,
     log: Mutex<File>,
 }
 
@@ -29,8 +31,12 @@ struct Sections {
 }
 
 impl Answerer {
-    pub(super) fn new(zones: watch::Receiver<Arc<Zones>>, log: &Path) -> std::io::Result<Self> {
-        Ok(Self { zones, log: Mutex::new(File::create(log)?) })
+    pub(super) fn new(
+        zones: watch::Receiver<Arc<Zones>>,
+        health: watch::Receiver<Arc<Health>>,
+        log: &Path,
+    ) -> std::io::Result<Self> {
+        Ok(Self { zones, health, log: Mutex::new(File::create(log)?) })
     }
 
     fn sections(&self, request: &Request) -> Sections {
@@ -39,8 +45,8 @@ impl Answerer {
             return only(ResponseCode::NotImp);
         }
         let Ok(info) = request.request_info() else { return only(ResponseCode::FormErr) };
-        let zones = Arc::clone(&self.zones.borrow());
-        match zones.answer(info.query.name(), info.query.query_type()) {
+        let (zones, health) = (Arc::clone(&self.zones.borrow()), Arc::clone(&self.health.borrow()));
+        match zones.answer(info.query.name(), info.query.query_type(), &health) {
             Answer::Records(answers) => Sections { answers, ..only(ResponseCode::NoError) },
             Answer::NoData(answers, soa) => {
                 Sections { code: ResponseCode::NoError, answers, soa: Some(*soa) }

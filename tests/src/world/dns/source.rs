@@ -1,27 +1,47 @@
 //! Where the zones come from: the emulator's Route 53.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aws_sdk_route53::Client;
-use aws_sdk_route53::types::{ResourceRecordSet, RrType};
+use aws_sdk_route53::types::{ResourceRecordSet, ResourceRecordSetFailover, RrType};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, TXT};
 use hickory_proto::rr::{Name, RData, Record};
+use tokio::sync::watch;
 
-use super::zone::{Zone, Zones};
+use super::poll::Read;
+use super::zone::{Failover, Half, Zone, Zones};
 use crate::world::error::{Doing as _, WorldError};
 
-/// A zone holds at most 10,000 record sets, 300 a page.
-const PAGES_MAX: usize = 40;
+/// Of 300 record sets each: enough for 10,000 pairs and what else there is.
+const PAGES_MAX: usize = 100;
+
+/// Reads the zones, and publishes them unless they are to stay as they are.
+pub(super) struct ZonesReader {
+    pub(super) route53: Client,
+    pub(super) publish: watch::Sender<Arc<Zones>>,
+    pub(super) hold: Arc<AtomicBool>,
+}
+
+impl Read for ZonesReader {
+    async fn read(&mut self) -> Result<(), WorldError> {
+        let fresh = zones(&self.route53).await?;
+        if !self.hold.load(Ordering::SeqCst) {
+            self.publish.send_replace(Arc::new(fresh));
+        }
+        Ok(())
+    }
+}
 
 /// Lists every zone and all its records.
-pub(super) async fn zones(route53: &Client) -> Result<Zones, WorldError> {
+async fn zones(route53: &Client) -> Result<Zones, WorldError> {
     let mut zones = Vec::new();
     let mut pages = route53.list_hosted_zones().into_paginator().send();
     while let Some(page) = pages.next().await {
         for zone in page.doing(|| "list the hosted zones".to_owned())?.hosted_zones {
             let Ok(apex) = name(&zone.name) else { continue };
             let mut served = Zone::new(&apex);
-            for set in record_sets(route53, &zone.id).await? {
-                records(&set).into_iter().for_each(|record| served.add(record));
-            }
+            record_sets(route53, &zone.id).await?.iter().for_each(|set| add(&mut served, set));
             zones.push(served);
         }
     }
@@ -52,13 +72,28 @@ async fn record_sets(route53: &Client, zone: &str) -> Result<Vec<ResourceRecordS
     Err(WorldError::failed(what(), format!("it has more than {PAGES_MAX} pages")))
 }
 
-/// The records of one set. Sets that Route 53 would choose between (failover, weighted..) have an identifier, and are
-/// not served here: to serve them is to judge health first, and that choice belongs between the listing and this.
-fn records(set: &ResourceRecordSet) -> Vec<Record> {
-    let Ok(owner) = name(&set.name) else { return Vec::new() };
-    if set.set_identifier.is_some() {
-        return Vec::new();
+/// Adds a set to what is served. Of those that Route 53 chooses between (they have an identifier) only failover pairs are:
+/// the local world knows no other policy.
+fn add(zone: &mut Zone, set: &ResourceRecordSet) {
+    let Ok(owner) = name(&set.name) else { return };
+    let records = records(&owner, set);
+    let failover = match set.failover() {
+        Some(ResourceRecordSetFailover::Primary) => Some(Failover::Primary),
+        Some(ResourceRecordSetFailover::Secondary) => Some(Failover::Secondary),
+        _ => None,
+    };
+    match failover {
+        Some(failover) => {
+            let Some(kind) = records.first().map(Record::record_type) else { return };
+            let check = set.health_check_id().map(str::to_owned);
+            zone.add_half(&owner, kind, failover, Half { records, check });
+        }
+        None if set.set_identifier.is_none() => records.into_iter().for_each(|record| zone.add(record)),
+        None => {}
     }
+}
+
+fn records(owner: &Name, set: &ResourceRecordSet) -> Vec<Record> {
     let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok()).unwrap_or_default();
     set.resource_records
         .iter()
@@ -114,7 +149,13 @@ fn strings(value: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_route53::types::ResourceRecord;
+    use aws_sdk_route53::types::builders::ResourceRecordSetBuilder;
+    use hickory_proto::rr::{LowerName, RecordType};
+
     use super::*;
+    use crate::world::dns::health::Health;
+    use crate::world::dns::zone::Answer;
 
     #[test]
     fn quoted_strings_are_taken_apart() {
@@ -124,13 +165,32 @@ mod tests {
     }
 
     #[test]
-    fn sets_to_choose_between_are_left_out() {
-        let plain = || {
-            ResourceRecordSet::builder().name("a.b.").r#type(RrType::A).ttl(5).resource_records(
-                aws_sdk_route53::types::ResourceRecord::builder().value("10.0.0.1").build().unwrap(),
-            )
+    fn of_sets_to_choose_between_only_failover_pairs_are_served() {
+        let set = |value: &str| {
+            let value = ResourceRecord::builder().value(value).build().unwrap();
+            ResourceRecordSet::builder().name("a.b.").r#type(RrType::A).ttl(5).resource_records(value)
         };
-        assert_eq!(records(&plain().build().unwrap()).len(), 1);
-        assert!(records(&plain().set_identifier("primary").build().unwrap()).is_empty());
+        let half = |value: &str, failover: ResourceRecordSetFailover| {
+            set(value).set_identifier(failover.as_str()).failover(failover)
+        };
+        let served = |sets: Vec<ResourceRecordSetBuilder>, health: &Health| {
+            let mut zone = Zone::new(&name("b.").unwrap());
+            sets.into_iter().for_each(|set| add(&mut zone, &set.build().unwrap()));
+            let zones: Zones = [zone].into_iter().collect();
+            let asked = LowerName::from(name("a.b.").unwrap());
+            match zones.answer(&asked, RecordType::A, health) {
+                Answer::Records(records) => records.iter().map(|record| record.data.to_string()).collect(),
+                _ => Vec::new(),
+            }
+        };
+        let well = Health::default();
+        assert_eq!(served(vec![set("10.0.0.1")], &well), ["10.0.0.1"]);
+        assert!(served(vec![set("10.0.0.1").set_identifier("weighted").weight(1)], &well).is_empty());
+        let pair = || {
+            let primary = half("10.0.0.1", ResourceRecordSetFailover::Primary).health_check_id("gate");
+            vec![primary, half("10.0.0.2", ResourceRecordSetFailover::Secondary)]
+        };
+        assert_eq!(served(pair(), &well), ["10.0.0.1"]);
+        assert_eq!(served(pair(), &Health::without(["gate"])), ["10.0.0.2"]);
     }
 }

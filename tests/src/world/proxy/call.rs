@@ -8,7 +8,7 @@ use serde::Serialize;
 pub struct Call {
     /// Who made it: the proxy's entrance that it came in by.
     pub origin: String,
-    /// The Region of its credential scope.
+    /// The Region that it needs: that of its credential scope, or where the control plane of a global service is.
     pub region: Option<String>,
     /// The service of its credential scope (`s3`, `route53`, `states`, `monitoring`..).
     pub service: Option<String>,
@@ -19,6 +19,12 @@ pub struct Call {
     /// Path and query.
     pub path: String,
 }
+
+/// Services whose control plane is in one Region, whatever Region their caller is in
+/// (<https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/global-services.html>). At an endpoint of
+/// its own, as here, an SDK signs for the caller's Region.
+const GLOBAL_SERVICES: [&str; 4] = ["route53", "iam", "cloudfront", "organizations"];
+const GLOBAL_SERVICES_REGION: &str = "us-east-1";
 
 impl Call {
     /// Reads the call from its head, and from its form where it has one.
@@ -47,6 +53,10 @@ fn scope(head: &Parts, query: &str) -> (Option<String>, Option<String>) {
     // From the right: an access key may itself hold a slash.
     let mut parts = credential.rsplit('/');
     let (_request, service, region) = (parts.next(), parts.next(), parts.next());
+    let region = match service {
+        Some(service) if GLOBAL_SERVICES.contains(&service) => Some(GLOBAL_SERVICES_REGION),
+        _ => region,
+    };
     (region.map(str::to_owned), service.map(str::to_owned))
 }
 
@@ -92,6 +102,15 @@ mod tests {
         assert_eq!(call.service.as_deref(), Some("s3"));
         assert_eq!((call.method.as_str(), call.path.as_str()), ("PUT", "/log/a%20b?x-id=PutObject"));
         assert_eq!(call.operation, None);
+    }
+
+    #[test]
+    fn a_global_service_is_where_its_control_plane_is() {
+        let signed =
+            "AWS4-HMAC-SHA256 Credential=test/20261123/eu-central-1/route53/aws4_request, Signature=00";
+        let call =
+            read(Request::post("/2013-04-01/hostedzone/Z1/rrset").header("authorization", signed), None);
+        assert_eq!((call.region.as_deref(), call.service.as_deref()), (Some("us-east-1"), Some("route53")));
     }
 
     #[test]

@@ -34,8 +34,18 @@ pub const STACK_TOKEN_CHARS: usize = 7;
 pub const STREAMS: RangeInclusive<usize> = 1..=100;
 /// `ledger.witness.objects_max`: Firehose makes an object of 1 MiB or more, or one a minute, and one call reads them all.
 pub const WITNESS_OBJECTS: RangeInclusive<u32> = 1..=10_000;
-/// `dns.records`; the limits of one batch are usually met sooner.
-pub const RECORDS: RangeInclusive<usize> = 1..=499;
+/// `ledger.lease.delivery_wait_seconds_max`: Firehose buffers for up to 900 s
+/// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html>), and what it could not deliver it
+/// tries again for longer. A run polls meanwhile, and an execution's history ends at 25,000 events.
+pub const DELIVERY_WAIT_SECONDS: RangeInclusive<u32> = 1..=4_000;
+/// Records that one plan moves, one by one and by rules together: the default quota of a hosted zone.
+pub const RECORDS_MAX: usize = 10_000;
+/// `dns.names`.
+pub const NAME_RULES_MAX: usize = 100;
+/// Bytes in one list of symbols: a symbol of the longest kind on each line, and as many again for comments.
+pub const LIST_BYTES_MAX: usize = 1_280_000;
+/// `dns.confirm.sample`.
+pub const CONFIRM_SAMPLE: RangeInclusive<u32> = 1..=10_000;
 /// Values of one record on one side: Route 53's own limit.
 pub const RECORD_VALUES: RangeInclusive<usize> = 1..=400;
 /// `ttl`: clients see a flip only when their cached answer expires.

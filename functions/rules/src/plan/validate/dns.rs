@@ -1,11 +1,13 @@
-//! Rules of the records: what Route 53 takes in one batch, and what a flip can delete again exactly.
+//! Rules of the records: what Route 53 takes, and what a flip can delete again exactly.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::super::{Dns, EPOCH_RECORD, Record, RecordType};
+use super::super::{Dns, EPOCH_RECORD, Names, Record, RecordType, SYMBOL, Strategy};
 use super::{Problems, bounds, syntax};
 
 pub(super) fn check(dns: &Dns, found: &mut Problems) {
+    gate(dns, found);
     if !syntax::is_zone_id(&dns.zone_id) {
         found.add(
             "dns.zone_id",
@@ -19,15 +21,58 @@ pub(super) fn check(dns: &Dns, found: &mut Problems) {
     if !zone_is_name {
         found.add("dns.zone", bad_name(&dns.zone));
     }
-    found.count("dns.records", dns.records.len(), &bounds::RECORDS, "records");
+    // One at least, of either kind.
+    let least = usize::from(dns.names.is_empty());
+    found.count("dns.records", dns.records.len(), &(least..=bounds::RECORDS_MAX), "records");
+    let mut named = Named::default();
     for (index, record) in dns.records.iter().enumerate() {
         let at = format!("dns.records[{index}]");
         name(dns, record, zone_is_name, &format!("{at}.name"), found);
-        repeated(&dns.records[..index], record, &at, found);
-        found.within(format!("{at}.ttl"), record.ttl, &bounds::TTL_SECONDS, " s");
-        values(record, &at, found);
+        named.check(index, record, &at, found);
+        ttl_and_values(record, &at, found);
     }
-    batch(dns, found);
+    found.count("dns.names", dns.names.len(), &(0..=bounds::NAME_RULES_MAX), "rules");
+    for (index, rule) in dns.names.iter().enumerate() {
+        by_rule(dns, rule, zone_is_name, &format!("dns.names[{index}]"), found);
+    }
+    if let Some(confirm) = &dns.confirm {
+        found.within("dns.confirm.sample", confirm.sample, &bounds::CONFIRM_SAMPLE, " names");
+    }
+}
+
+/// The health check belongs to the strategy.
+fn gate(dns: &Dns, found: &mut Problems) {
+    match (dns.strategy, &dns.health_check) {
+        (Strategy::Switch, None) => found.add(
+            "dns.health_check",
+            "is missing; the strategy `switch` needs the id of the health check that gates the pairs, an output of the \
+             foundation stack (or say `strategy: records`)",
+        ),
+        (Strategy::Switch, Some(id)) if !syntax::is_health_check(id) => found.add(
+            "dns.health_check",
+            format!("{id:?} must be a health check's id: up to 64 letters, digits and hyphens"),
+        ),
+        (Strategy::Records, Some(_)) => found.add(
+            "dns.health_check",
+            "belongs to the strategy `switch`; the strategy `records` has no gate",
+        ),
+        (Strategy::Switch, Some(_)) | (Strategy::Records, None) => {}
+    }
+}
+
+/// A rule is judged by the record that it makes of a symbol of one letter; the symbols themselves are judged with the list.
+fn by_rule(dns: &Dns, rule: &Names, zone_is_name: bool, at: &str, found: &mut Problems) {
+    let field = format!("{at}.name");
+    if rule.name.matches(SYMBOL).count() == 1 {
+        let sample = rule.record("a");
+        name(dns, &sample, zone_is_name, &field, found);
+        ttl_and_values(&sample, at, found);
+    } else {
+        found.add(field, format!("{:?} must have `{SYMBOL}` in it once", rule.name));
+    }
+    if rule.list.is_empty() {
+        found.add(format!("{at}.list"), "must be the path of a list of symbols, one a line");
+    }
 }
 
 fn name(dns: &Dns, record: &Record, zone_is_name: bool, field: &str, found: &mut Problems) {
@@ -43,23 +88,36 @@ fn name(dns: &Dns, record: &Record, zone_is_name: bool, field: &str, found: &mut
     }
 }
 
-fn repeated(earlier: &[Record], record: &Record, at: &str, found: &mut Problems) {
-    for (index, other) in earlier.iter().enumerate().filter(|(_, other)| other.name == record.name) {
-        if other.kind == record.kind {
-            found.add(
-                format!("{at}.name"),
-                format!("{} {} is dns.records[{index}] already", record.name, record.kind),
-            );
-        } else if RecordType::Cname == other.kind || RecordType::Cname == record.kind {
-            found.add(
-                format!("{at}.type"),
-                format!(
-                    "a CNAME must be the only record of its name, but dns.records[{index}] is {} {}",
-                    other.name, other.kind
-                ),
-            );
+/// The records so far, by their names: where each stands, and its type.
+#[derive(Default)]
+struct Named<'a>(HashMap<&'a str, Vec<(usize, RecordType)>>);
+
+impl<'a> Named<'a> {
+    fn check(&mut self, index: usize, record: &'a Record, at: &str, found: &mut Problems) {
+        let earlier = self.0.entry(&record.name).or_default();
+        for (other, kind) in earlier.iter() {
+            if *kind == record.kind {
+                found.add(
+                    format!("{at}.name"),
+                    format!("{} {} is dns.records[{other}] already", record.name, record.kind),
+                );
+            } else if RecordType::Cname == *kind || RecordType::Cname == record.kind {
+                found.add(
+                    format!("{at}.type"),
+                    format!(
+                        "a CNAME must be the only record of its name, but dns.records[{other}] is {} {kind}",
+                        record.name
+                    ),
+                );
+            }
         }
+        earlier.push((index, record.kind));
     }
+}
+
+fn ttl_and_values(record: &Record, at: &str, found: &mut Problems) {
+    found.within(format!("{at}.ttl"), record.ttl, &bounds::TTL_SECONDS, " s");
+    values(record, at, found);
 }
 
 fn values(record: &Record, at: &str, found: &mut Problems) {
@@ -119,31 +177,4 @@ fn bad_name(name: &str) -> String {
         "{name:?} must be a full DNS name in lower case, without the closing dot: labels of letters, digits, `-` \
          and `_`"
     )
-}
-
-/// One flip is one batch: old values deleted, new ones created, the epoch's TXT replaced.
-fn batch(dns: &Dns, found: &mut Problems) {
-    let values = || dns.records.iter().flat_map(|record| record.primary.iter().chain(&record.recovery));
-    let count = values().count() + 2;
-    let chars = values().map(|value| value.chars().count()).sum::<usize>() + 2 * bounds::EPOCH_VALUE_CHARS;
-    if count > bounds::BATCH_VALUES_MAX {
-        found.add(
-            "dns.records",
-            format!(
-                "a flip would need {count} values, old and new and the epoch's, but one Route 53 batch takes {}; \
-                 point many names at few with CNAMEs that stay",
-                bounds::BATCH_VALUES_MAX
-            ),
-        );
-    }
-    if chars > bounds::BATCH_CHARS_MAX {
-        found.add(
-            "dns.records",
-            format!(
-                "a flip would need {chars} characters of values, old and new and the epoch's, but one Route 53 \
-                 batch takes {}",
-                bounds::BATCH_CHARS_MAX
-            ),
-        );
-    }
 }

@@ -1,6 +1,6 @@
 //! Rules of the ledger.
 
-use super::super::{Ledger, Witness};
+use super::super::{LeasePlan, Ledger, Witness};
 use super::{Problems, bounds, syntax};
 
 /// What the log bucket's policy guards: a slot below it can be put once and never deleted. Elsewhere the log would
@@ -8,7 +8,7 @@ use super::{Problems, bounds, syntax};
 /// counts its own.
 const GUARDED_PREFIX: &str = "log/";
 
-/// Where the role of *ledger-verify* may read what Firehose delivered.
+/// Where the role of *ledger-verify* may read what Firehose delivered: the second copy, or with leases the ledger itself.
 const WITNESS_PREFIX: &str = "witness/";
 
 pub(super) fn check(ledger: &Ledger, found: &mut Problems) {
@@ -22,7 +22,10 @@ pub(super) fn check(ledger: &Ledger, found: &mut Problems) {
             ),
         );
     }
-    prefix(&ledger.prefix, found);
+    match ledger.lease {
+        None => slots(&ledger.prefix, found),
+        Some(_) => deliveries(&ledger.prefix, found),
+    }
     found.count("ledger.streams", ledger.streams.len(), &bounds::STREAMS, "streams");
     for (index, stream) in ledger.streams.iter().enumerate() {
         let at = format!("ledger.streams[{index}]");
@@ -35,6 +38,25 @@ pub(super) fn check(ledger: &Ledger, found: &mut Problems) {
     if let Some(section) = &ledger.witness {
         witness(section, found);
     }
+    if let Some(section) = &ledger.lease {
+        lease(section, ledger.witness.is_some(), found);
+    }
+}
+
+fn lease(lease: &LeasePlan, has_witness: bool, found: &mut Problems) {
+    if has_witness {
+        found.add(
+            "ledger.witness",
+            "must be left out where `ledger.lease` stands: what Firehose delivers is then the ledger itself, and there is no \
+             second copy to compare it with",
+        );
+    }
+    found.within(
+        "ledger.lease.delivery_wait_seconds_max",
+        lease.delivery_wait_seconds_max,
+        &bounds::DELIVERY_WAIT_SECONDS,
+        " s",
+    );
 }
 
 fn witness(witness: &Witness, found: &mut Problems) {
@@ -55,7 +77,18 @@ fn witness(witness: &Witness, found: &mut Problems) {
     );
 }
 
-fn prefix(prefix: &str, found: &mut Problems) {
+fn deliveries(prefix: &str, found: &mut Problems) {
+    if prefix != WITNESS_PREFIX {
+        found.add(
+            "ledger.prefix",
+            format!(
+                "{prefix:?} must be `{WITNESS_PREFIX}` where `ledger.lease` stands: the ledger is then what Firehose delivers"
+            ),
+        );
+    }
+}
+
+fn slots(prefix: &str, found: &mut Problems) {
     if prefix != GUARDED_PREFIX {
         found.add(
             "ledger.prefix",

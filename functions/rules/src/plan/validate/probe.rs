@@ -21,7 +21,7 @@ fn addresses(plan: &Plan, found: &mut Problems) {
     let probe = &plan.probe;
     let mut check = |field: &str, url: &str, parsed: Result<(String, u16), &str>| match parsed {
         Ok(endpoint) => {
-            if plan.dns.records.iter().any(|record| record.name == endpoint.0) {
+            if plan.dns.moves(&endpoint.0) {
                 found.add(
                     field,
                     format!(
@@ -88,7 +88,7 @@ fn waiting(plan: &Plan, found: &mut Problems) {
         );
     }
     // Confirmed once before the launch and once before the seal; then the slowest cached answer.
-    let ttl = plan.dns.records.iter().map(|record| record.ttl).max().unwrap_or_default();
+    let ttl = plan.dns.ttl_max();
     let waiting = 2 * round.max(probe.log_still_seconds);
     let total = waiting.saturating_add(ttl);
     if bounds::RTO_SECONDS.contains(&plan.objectives.rto_seconds) && total >= plan.objectives.rto_seconds {

@@ -33,8 +33,17 @@ pub(super) fn is_parameter_name(name: &str) -> bool {
 
 /// `templates/<64 lower-case hex digits>.yaml`.
 pub(super) fn is_uploaded_template(key: &str) -> bool {
-    key.strip_prefix("templates/")
-        .and_then(|rest| rest.strip_suffix(".yaml"))
+    is_by_content(key, "templates/", ".yaml")
+}
+
+/// `names/<64 lower-case hex digits>.txt`.
+pub(super) fn is_uploaded_list(key: &str) -> bool {
+    is_by_content(key, "names/", ".txt")
+}
+
+fn is_by_content(key: &str, folder: &str, ending: &str) -> bool {
+    key.strip_prefix(folder)
+        .and_then(|rest| rest.strip_suffix(ending))
         .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 
@@ -60,15 +69,22 @@ pub(super) fn is_zone_id(id: &str) -> bool {
         && id.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
+/// One label of a name, in lower case.
+pub(crate) fn is_dns_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+}
+
 /// A full name in lower case, without the closing dot and without wildcard, of two labels or more.
-pub(super) fn is_dns_name(name: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-    };
-    name.len() <= 253 && name.contains('.') && name.split('.').all(label)
+pub(crate) fn is_dns_name(name: &str) -> bool {
+    name.len() <= 253 && name.contains('.') && name.split('.').all(is_dns_label)
+}
+
+/// Route 53's ids are UUIDs today and up to 64 characters by its reference.
+pub(super) fn is_health_check(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 /// Whether `name` is the zone itself or lies in it.

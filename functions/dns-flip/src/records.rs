@@ -1,0 +1,208 @@
+//! The `records` strategy: one batch after the other, each a compare-and-swap.
+//!
+//! A call does as many as it has time for and then says `NotReady`; the fence in the zone says where to go on. Success is
+//! this epoch's last fence and every record as wanted, in one read.
+
+use std::time::Duration;
+
+use lifeboat_rules::dns::records::{Batch, apply};
+use lifeboat_rules::dns::{Change, Fence, Flip, Found, decide};
+use lifeboat_rules::plan::{Record, Side};
+use lifeboat_rules::{ErrorName, Plan, StepError};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::aws::{Rejected, Zone};
+
+/// How long one call goes on before it says `NotReady`, in seconds: a last request (12 s) and a read after it still end
+/// before the function's own timeout (60 s).
+const MOVE_SECONDS: u64 = 35;
+/// Refusals and failures in a row, without a batch between them, after which a call gives up.
+const FAILURES_MAX: u32 = 5;
+/// What is waited after the first of them, in milliseconds, and twice as much after each further one.
+const FAILURE_WAIT_MILLISECONDS: u64 = 250;
+/// Bytes of JSON that an answer spends on each of its two lists: what travels between states stays small.
+const TOLD_BYTES_MAX: usize = 40_000;
+
+/// What moving the records has changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordsMoved {
+    /// The fence that this call found: another epoch's, whose last batch need not have been put, or this epoch's own.
+    pub found: Option<Fence>,
+    /// Whether an earlier call of this epoch had begun.
+    pub resumed: bool,
+    /// How many batches this call has put; none where an earlier one had done it all.
+    pub batches: usize,
+    /// How many batches there are.
+    pub of: usize,
+    /// How many records the plan moves.
+    pub records: usize,
+    /// How many of them this call has changed.
+    pub changed: usize,
+    /// What the zone held before of what this call has changed: the first of it, where it is much.
+    pub before: Vec<Found>,
+    /// What this call has changed: the first of it, where it is much.
+    pub changes: Vec<Change>,
+}
+
+/// Moves every record of the plan to `side`, under the fences of `epoch`.
+///
+/// # Errors
+/// `NotReady` where there are batches to go; `Fenced` where a newer epoch has moved them; `Transient`, `PlanInvalid`,
+/// `Defect`.
+pub(crate) async fn move_records(
+    zone: &Zone,
+    plan: &Plan,
+    records: &[Record],
+    side: Side,
+    epoch: u64,
+) -> Result<RecordsMoved, StepError> {
+    let until = Instant::now() + Duration::from_secs(MOVE_SECONDS);
+    let comment = format!("lifeboat {} epoch {epoch}", plan.name);
+    let (mut progress, mut failures, mut looked_twice) = (Progress::default(), Failures::default(), false);
+    'read: loop {
+        let mut found = match zone.read(plan, records).await {
+            Ok(found) => found,
+            Err(error) => {
+                failures.wait(error, until).await?;
+                continue;
+            }
+        };
+        progress.begin(Fence::find(plan, &found)?);
+        loop {
+            let batch = match decide(plan, records, side, epoch, &found)? {
+                Flip::Batch(batch) => batch,
+                Flip::Done => return Ok(progress.told(records, epoch, Fence::find(plan, &found)?)),
+                // A newer run may have begun between the fence's page and the records': a second read tells.
+                Flip::Changed(_) if !looked_twice => {
+                    looked_twice = true;
+                    continue 'read;
+                }
+                Flip::Changed(changed) => return Err(changed_since(epoch, &changed)),
+            };
+            if Instant::now() >= until {
+                let mine = Fence::find(plan, &found)?.filter(|fence| fence.epoch == epoch);
+                let (in_place, of) = (mine.map_or(0, |fence| fence.index), batch.fence.of);
+                return Err(StepError::not_ready(format!("{in_place} of {of} batches are in place")));
+            }
+            match zone.change(&plan.dns.zone_id, &comment, &batch.changes).await {
+                Ok(Ok(())) => {
+                    failures = Failures::default();
+                    apply(&mut found, &batch.changes);
+                    let is_last = batch.fence.index == batch.fence.of;
+                    progress.put(batch);
+                    if is_last {
+                        continue 'read;
+                    }
+                }
+                // Somebody was faster, or this very batch was applied and its answer was lost: a fresh read tells.
+                Ok(Err(Rejected(why))) => {
+                    let what = format!("the zone {} is not as it was read: {why}", plan.dns.zone);
+                    failures.wait(StepError::new(ErrorName::Transient, what), until).await?;
+                    continue 'read;
+                }
+                Err(error) => {
+                    failures.wait(error, until).await?;
+                    continue 'read;
+                }
+            }
+        }
+    }
+}
+
+fn changed_since(epoch: u64, changed: &[String]) -> StepError {
+    let mut names = changed.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if changed.len() > 5 {
+        names += &format!(" and {} more", changed.len() - 5);
+    }
+    StepError::new(
+        ErrorName::PlanInvalid,
+        format!(
+            "epoch {epoch} has moved all records, and somebody has changed {names} since: find out who and why, put back the \
+             plan's values in Route 53 by hand, and call again"
+        ),
+    )
+}
+
+/// What has gone wrong since the last batch.
+#[derive(Default)]
+struct Failures {
+    count: u32,
+}
+
+impl Failures {
+    /// Waits before the next try, longer each time; gives `error` back where trying again does not mend it, or has not
+    /// until now.
+    async fn wait(&mut self, error: StepError, until: Instant) -> Result<(), StepError> {
+        if error.name != ErrorName::Transient || self.count == FAILURES_MAX || Instant::now() >= until {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(FAILURE_WAIT_MILLISECONDS << self.count)).await;
+        self.count += 1;
+        Ok(())
+    }
+}
+
+/// What a call has done so far.
+#[derive(Default)]
+struct Progress {
+    /// The fence that the first read saw, once there was one.
+    found: Option<Option<Fence>>,
+    batches: usize,
+    changed: usize,
+    before: Told<Found>,
+    changes: Told<Change>,
+}
+
+impl Progress {
+    fn begin(&mut self, found: Option<Fence>) {
+        self.found.get_or_insert(found);
+    }
+
+    fn put(&mut self, batch: Batch) {
+        self.batches += 1;
+        for change in batch.changes {
+            match &change {
+                Change::Delete(set) => self.before.tell(Found::Set(set.clone())),
+                // The fence is no record of the plan.
+                Change::Create(set) => self.changed += usize::from(set.kind != "TXT"),
+            }
+            self.changes.tell(change);
+        }
+    }
+
+    fn told(self, records: &[Record], epoch: u64, last: Option<Fence>) -> RecordsMoved {
+        let found = self.found.flatten();
+        RecordsMoved {
+            resumed: found.as_ref().is_some_and(|found| found.epoch == epoch && found.index < found.of),
+            found,
+            batches: self.batches,
+            of: last.map_or(0, |last| last.of),
+            records: records.len(),
+            changed: self.changed,
+            before: self.before.items,
+            changes: self.changes.items,
+        }
+    }
+}
+
+/// The first of what there is, as much as an answer may hold.
+struct Told<T> {
+    items: Vec<T>,
+    bytes: usize,
+}
+
+impl<T> Default for Told<T> {
+    fn default() -> Told<T> {
+        Told { items: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<T: Serialize> Told<T> {
+    fn tell(&mut self, item: T) {
+        self.bytes += serde_json::to_vec(&item).map_or(TOLD_BYTES_MAX, |json| json.len() + 1);
+        if self.bytes <= TOLD_BYTES_MAX {
+            self.items.push(item);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Prints what each step of a run calls and needs, or writes it into the page that shows it.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lifeboat_tests::definition::Definition;
+use lifeboat_tests::independence::{self, Independence};
+use lifeboat_tests::{diagram, template, world::places};
+
+/// Derives what each step of a run calls, in which Region, from the definition, the sources and the template.
+#[derive(Debug, Parser)]
+#[command(name = "independence")]
+struct Args {
+    /// Renew the tables in statemachine/INDEPENDENCE.md; without it they are printed.
+    #[arg(long)]
+    write: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            anstream::eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), String> {
+    let definition = Definition::read().map_err(|why| format!("the definition cannot be read: {why}"))?;
+    let template = template::read(&places::repository().join("infra/orchestrator.yaml"))
+        .map_err(|why| format!("the template cannot be read: {why}"))?;
+    let sources = independence::read_sources(&lifeboat_tests::FUNCTIONS)
+        .map_err(|why| format!("the sources cannot be read: {why}"))?;
+    let found = Independence::derive(&definition, &template, &sources)?;
+    for blind in found.blind_spots() {
+        anstream::eprintln!("not seen: {blind}");
+    }
+    let parts = independence::parts(&found);
+    if !args.write {
+        for part in parts.values() {
+            println!("{part}\n");
+        }
+        return Ok(());
+    }
+    let path = independence::path();
+    let at = path.display();
+    let old = std::fs::read_to_string(&path).map_err(|why| format!("{at}: {why}"))?;
+    let new = diagram::renewed(&old, &parts).map_err(|why| format!("{at}: {why}"))?;
+    if new != old {
+        std::fs::write(&path, new).map_err(|why| format!("{at}: {why}"))?;
+        anstream::eprintln!("renewed {at}");
+    }
+    Ok(())
+}
