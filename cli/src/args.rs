@@ -156,8 +156,9 @@ pub(crate) struct HandbackArgs {
     /// Leave the traffic where it is: under `records` no call is made to Route 53, under `switch` no flip is put.
     ///
     /// Under `records` the fence of the records then stays that of the last flip: a batch of a stopped run that arrives late
-    /// could still move them. Under `switch` clients go on reaching the recovery side, which acknowledges nothing, until this
-    /// command without the option moves them after the pen.
+    /// could still move them. Under `switch` the flip of a stopped run that arrives late is likewise the newest and moves the
+    /// traffic, until a hand-back without this option has put a newer one; and where traffic is moved already, clients go on
+    /// reaching the recovery side, which acknowledges nothing, until this command without the option moves them after the pen.
     #[arg(long)]
     pub(crate) keep_records: bool,
 }

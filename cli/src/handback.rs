@@ -199,6 +199,15 @@ impl HandBack<'_> {
             Ok(Answer::HalfDone { reason, .. } | Answer::Unproven(Examined { reason, .. })) => {
                 Err(Failure { cause: Some(reason), ..self.unfinished(what) })
             }
+            // Deliveries that came after the proof, read again once nobody wrote any more.
+            Ok(Answer::Broken(Examined { reason, .. })) => Err(Failure {
+                cause: Some(reason),
+                ..Failure::new(
+                    Exit::Broken,
+                    format!("{what}: the ledger is broken"),
+                    "neither side may go on from it as it is: keep every object, and find out who wrote what is named",
+                )
+            }),
             Ok(other) => Err(Failure::defect(format!("{what}: the open answered {other:?}"))),
             Err(error) => Err(self.stopped(what, &error)),
         }

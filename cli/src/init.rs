@@ -1,7 +1,7 @@
 //! `lifeboat init`: the beginning of a ledger. Epoch 1 is claimed under the name `genesis`, and every stream of the
-//! plan is opened for the primary, by the code that the Lambdas run.
+//! plan is opened for the primary (with leases: its lease is made), by the code that the Lambdas run.
 
-use ledger_verify::open_stream;
+use ledger_verify::{lease, open_stream};
 use lifeboat_ledger::control::Open;
 use lifeboat_ledger::{Control, Holder, Tail};
 use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
@@ -40,7 +40,11 @@ pub(crate) async fn run(args: &InitArgs) -> Result<Report, Failure> {
     let claimed = if newest == 0 { State::Done } else { State::DoneAlready };
     let mut streams = Vec::new();
     for stream in &plan.ledger.streams {
-        streams.push((stream.as_str(), open(&store, &plan, stream, newest).await?));
+        let state = match plan.ledger.lease {
+            None => open(&store, &plan, stream, newest).await?,
+            Some(_) => make_lease(&store, &plan, stream, newest).await?,
+        };
+        streams.push((stream.as_str(), state));
     }
     Ok(report(&plan, claimed, &streams, warnings))
 }
@@ -138,16 +142,43 @@ async fn open(store: &Store, plan: &Plan, stream: &str, newest: u64) -> Result<S
             ))
         };
     }
-    if newest > GENESIS_EPOCH {
-        // The pen may be with the recovery side by now, and a new stream for the primary would tear them apart.
-        return Err(Failure::new(
-            Exit::Halted,
-            format!("stream {stream} is new, but epoch {newest} has been claimed since: it was not opened"),
-            "see what came of that run; a stream is added while the primary holds the first epoch",
-        ));
-    }
+    refuse_late(stream, newest)?;
     open_stream(store, plan, stream, GENESIS_EPOCH, GENESIS).await.map_err(failed)?;
     Ok(State::Done)
+}
+
+/// Makes the lease of one stream, unless this command has made it before.
+async fn make_lease(store: &Store, plan: &Plan, stream: &str, newest: u64) -> Result<State, Failure> {
+    let place = format!("s3://{}/{}", plan.ledger.bucket, lifeboat_ledger::lease::key(stream));
+    let failed = |error: StepError| aws::step_failure(format!("could not make the lease {place}"), &error);
+    if let Some((found, _)) = Log::new(store, &plan.ledger).lease(stream).await.map_err(failed)? {
+        // Whoever has it by now, this is how it began.
+        let first = found.closed.first().map_or(found.epoch, |closed| closed.epoch);
+        return if first == GENESIS_EPOCH {
+            Ok(State::DoneAlready)
+        } else {
+            Err(Failure::new(
+                Exit::Halted,
+                format!("the lease of stream {stream} began with epoch {first}: {place}"),
+                "find out who made it: only a stream that has no lease yet can be given one here",
+            ))
+        };
+    }
+    refuse_late(stream, newest)?;
+    lease::first(store, plan, stream, GENESIS_EPOCH, GENESIS).await.map_err(failed)?;
+    Ok(State::Done)
+}
+
+/// The pen may be with the recovery side by now, and a new stream for the primary would tear them apart.
+fn refuse_late(stream: &str, newest: u64) -> Result<(), Failure> {
+    if newest <= GENESIS_EPOCH {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Halted,
+        format!("stream {stream} is new, but epoch {newest} has been claimed since: it was not opened"),
+        "see what came of that run; a stream is added while the primary holds the first epoch",
+    ))
 }
 
 fn begins_with_genesis(stream: &str, first: &[u8]) -> bool {

@@ -4,10 +4,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::drill;
+use crate::world::{explain, prerequisites};
+
 /// Wrong usage, as `sysexits.h` has it.
 pub const USAGE: u8 = 64;
 /// A defect of ours, or a machine that lacks something.
 pub const DEFECT: u8 = 70;
+/// After Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
 
 /// Reads the command line, or says what is wrong with it (or the help that was asked for).
 ///
@@ -23,4 +28,39 @@ pub fn parse<Args: Parser>() -> Result<Args, ExitCode> {
         let _ = err.print();
         if err.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS }
     })
+}
+
+/// Looks at the machine, builds what is run where `build` says so, and does `work` to its end or until Ctrl-C.
+pub fn run(build: bool, work: impl Future<Output = ExitCode>) -> ExitCode {
+    // Before the build: what is missing is said at once and not after minutes.
+    if let Err(missing) = prerequisites::look() {
+        anstream::eprintln!("{missing}");
+        return DEFECT.into();
+    }
+    if build {
+        anstream::eprintln!("building what is run (the first time takes some minutes)");
+        if let Err(err) = drill::build() {
+            return failed("the build failed", &err);
+        }
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(err) => return failed("nothing could be started", &err),
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            exit = work => exit,
+            // The future is dropped, and with it everything that it started.
+            _ = tokio::signal::ctrl_c() => {
+                anstream::eprintln!("interrupted; taking everything down");
+                INTERRUPTED.into()
+            }
+        }
+    })
+}
+
+/// Says what failed, and why; the code to exit with.
+pub fn failed(what: &str, err: &(dyn std::error::Error + 'static)) -> ExitCode {
+    anstream::eprintln!("{what}: {}", explain(err));
+    DEFECT.into()
 }

@@ -1,12 +1,14 @@
-//! A run takes leases over: the Lambda's own steps against the emulator's `If-Match`, listings and clocks.
+//! A run takes over the leases that `lifeboat init` has made: the Lambda's own steps against the emulator's `If-Match`,
+//! listings and clocks.
 //!
 //! The application is a [`LeaseWriter`] in this process, and what Firehose does (late, twice, in any order) is a plain put of a
 //! delivery here, so that a test decides when it comes. Neither Firehose's buffering nor S3's own conditional puts are shown.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ledger_verify::{Action, Answer, Examined, hand_back, handle, lease};
+use ledger_verify::{Action, Answer, Examined, hand_back, handle};
 use lifeboat_ledger::lease::{Lease, LeaseWriter, Refused};
 use lifeboat_ledger::{Hash, Holder, PenState, StreamProof, slot};
 use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
@@ -15,10 +17,12 @@ use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::plan::LeasePlan;
 use lifeboat_rules::{ErrorName, Mode, Plan, PlanRef, Request, Run, Step, StepError, Trigger, TriggerKind};
 use lifeboat_runtime::{Context, Log, Replace, Store, now};
+use lifeboat_tests::world::clients::{ACCESS_KEY, SECRET_KEY};
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::{Clients, World, WorldOptions, places};
 use run_control::claim_epoch;
 use serde_json::json;
+use tokio::process::Command;
 
 const CONTROL: &str = "aex-control";
 const EVIDENCE: &str = "aex-evidence";
@@ -42,7 +46,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A plan whose ledger has a lease, the first lease, and a claimed epoch.
+    /// A plan whose ledger has a lease, what `lifeboat init` makes of it, and a claimed epoch.
     async fn set(delivery_wait_seconds_max: u32) -> Stage {
         let world = World::start(WorldOptions::default()).await.expect("a world");
         let clients = world.clients(world.recovery());
@@ -65,14 +69,13 @@ impl Stage {
         let body = plan.canonical_json();
         let put = clients.s3.put_object().bucket(CONTROL).key(PLAN_KEY).body(body.clone().into());
         let version = put.send().await.expect("a plan").version_id().expect("a version").to_owned();
-        for (epoch, run, cause) in [(GENESIS_EPOCH, GENESIS, Cause::Genesis), (EPOCH, RUN, Cause::Alarm)] {
-            let claim = Claim { epoch, run: run.into(), at: now(), cause };
-            claim_epoch(&context.store, CONTROL, "aex", &claim).await.expect("an epoch");
-        }
         for _ in 0..2 {
-            let made = lease::first(&context.store, &plan, GENESIS_EPOCH, GENESIS).await.expect("a lease");
-            assert_eq!(made, [Lease::first(STREAM, GENESIS_EPOCH, GENESIS)]);
+            init(&world).await;
+            let made = context.store.get(LOG, &format!("lease/{STREAM}"), None).await.expect("an answer");
+            assert_eq!(made, Some(Lease::first(STREAM, GENESIS_EPOCH, GENESIS).to_bytes()));
         }
+        let claim = Claim { epoch: EPOCH, run: RUN.into(), at: now(), cause: Cause::Alarm };
+        claim_epoch(&context.store, CONTROL, "aex", &claim).await.expect("an epoch");
         let run = Run {
             id: RUN.into(),
             mode: Mode::Failover,
@@ -143,6 +146,19 @@ impl Stage {
     async fn tail(&self, history: &[StreamProof]) -> Result<Answer, StepError> {
         self.step(Action::VerifyTail { history: history.to_vec() }).await
     }
+}
+
+/// Begins the ledger, as a person does.
+async fn init(world: &World) {
+    let mut command = Command::new(places::binary("lifeboat").expect("the command"));
+    command.args(["init", "--plan", "aex", "--control-bucket", CONTROL]).env_clear().envs([
+        ("AWS_ENDPOINT_URL", world.endpoint().as_str()),
+        ("AWS_REGION", world.recovery()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+    ]);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Advances the lease to `through`; why it was lost, where it was.

@@ -41,7 +41,8 @@ pub(crate) struct VerifyArgs {
     /// How many threads read and hash [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: Option<u16>,
-    /// A plan in YAML, with its templates beside it: its streams have to be there.
+    /// A plan in YAML, with its templates beside it: its streams have to be there. Where its ledger has leases, what was
+    /// delivered is read under them, through their watermarks.
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]

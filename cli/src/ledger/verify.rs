@@ -8,11 +8,15 @@ mod folder;
 mod job;
 mod told;
 
+use std::sync::Arc;
 use std::thread;
 
 use lifeboat_ledger::Format;
+use lifeboat_ledger::lease::Leases;
 use lifeboat_ledger::object::Layout;
 use lifeboat_ledger::proof::{End, Expect};
+use lifeboat_rules::plan::Ledger;
+use lifeboat_runtime::{Log, Store};
 
 use super::generate;
 use super::place::{self, Place};
@@ -29,6 +33,8 @@ use crate::source;
 struct Reading {
     layout: Layout,
     format: Format,
+    /// Under which deliveries are judged; none of a ledger without leases.
+    leases: Arc<Leases>,
     threads: usize,
 }
 
@@ -49,22 +55,47 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Report, Failure> {
             return Err(usage(format!("stream {stream} has two watermarks")));
         }
     }
-    let reading = Reading {
-        layout: match args.layout {
-            generate::Layout::Segments => Layout::Segments,
-            generate::Layout::Firehose => Layout::Firehose,
+    let leased = plan.as_ref().map(|plan| &plan.ledger).filter(|ledger| ledger.lease.is_some());
+    let mut reading = Reading {
+        layout: match (args.layout, leased) {
+            (generate::Layout::Segments, None) => Layout::Segments,
+            (generate::Layout::Firehose, _) | (_, Some(_)) => Layout::Firehose,
         },
         format,
+        leases: Arc::default(),
         threads: args.threads.map_or_else(threads, usize::from),
     };
     let fold = match Place::parse(&args.place)? {
+        Place::Folder(_) if leased.is_some() => {
+            return Err(usage("the leases of this plan are in its bucket: name s3://<bucket>/<prefix>"));
+        }
         Place::Folder(root) => folder::read(&root, &reading, &expect)?,
         Place::Bucket { bucket, prefix } => aws::block_on_threads(reading.threads, async {
-            bucket::read(place::store(&args.aws).await?, &bucket, &prefix, &reading, &expect).await
+            let store = place::store(&args.aws).await?;
+            if let Some(ledger) = leased {
+                // Before the deliveries: what a later holder sends is then newer than the leases.
+                expect.leases = leases(&store, &Ledger { bucket: bucket.clone(), ..ledger.clone() }).await?;
+                reading.leases = Arc::new(expect.leases.clone());
+            }
+            bucket::read(store, &bucket, &prefix, &reading, &expect).await
         })?,
     };
     let (proof, _) = fold.finish(&expect);
     Ok(told::report(&args.place, reading.layout, &expect, &proof))
+}
+
+/// Every lease of the log; a stream that has none is judged without one.
+async fn leases(store: &Store, ledger: &Ledger) -> Result<Leases, Failure> {
+    let failed =
+        |error| aws::step_failure(format!("could not read the leases in s3://{}", ledger.bucket), &error);
+    let log = Log::new(store, ledger);
+    let mut leases = Leases::new();
+    for stream in log.streams().await.map_err(failed)? {
+        if let Some((lease, _)) = log.lease(&stream).await.map_err(failed)? {
+            leases.insert(stream, lease);
+        }
+    }
+    Ok(leases)
 }
 
 fn threads() -> usize {

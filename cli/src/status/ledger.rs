@@ -1,11 +1,12 @@
-//! What the log says about its streams: a look at the last object of each, or the whole proof.
+//! What the log says about its streams: a look at the last object of each (or at its lease), or the whole proof.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use ledger_verify::{Answer, Examined, Since};
 use lifeboat_ledger::chain::{Run, Span};
-use lifeboat_ledger::{Control, Finding, StreamProof, Verdict};
+use lifeboat_ledger::lease::Lease;
+use lifeboat_ledger::{Control, Finding, Holder, StreamProof, Verdict};
 use lifeboat_rules::Plan;
-use lifeboat_runtime::{Head, Log, Store};
+use lifeboat_runtime::{Head, Log, Store, Tagged};
 use serde::Serialize;
 
 use crate::aws;
@@ -20,10 +21,10 @@ const READS_IN_FLIGHT: usize = 16;
 #[derive(Debug, Serialize)]
 pub(super) struct Stream {
     stream: String,
-    /// The sequence of the last entry.
+    /// The sequence of the last entry; with a lease, the last one that was acknowledged.
     last_seq: Option<u64>,
     last: Last,
-    /// How old the last object is, by the store's clock.
+    /// How old the last object or the lease is, by the store's clock.
     age_seconds: Option<i64>,
 }
 
@@ -37,6 +38,8 @@ enum Last {
     Written { epoch: Option<u64> },
     /// A control entry; whether it counts is for the entries before it to say.
     Control(Control),
+    /// There is a lease; `holder` is `null` where `run` has taken it over and given it to nobody.
+    Lease { epoch: u64, run: String, holder: Option<Holder> },
     /// The object cannot be read as a segment.
     Unreadable { why: String },
 }
@@ -48,6 +51,12 @@ impl Stream {
             Last::Written { epoch: Some(epoch) } => format!("written under epoch {epoch}"),
             Last::Written { epoch: None } => "written without an epoch".to_owned(),
             Last::Control(control) => control.to_string(),
+            Last::Lease { epoch, holder: Some(holder), .. } => {
+                format!("acknowledged; the {holder} has the lease under epoch {epoch}")
+            }
+            Last::Lease { epoch, run, holder: None } => {
+                format!("acknowledged; run {} has taken the lease over under epoch {epoch}", one_line(run))
+            }
             Last::Unreadable { why } => format!("unreadable: {}", one_line(why)),
         };
         [
@@ -68,6 +77,12 @@ pub(super) async fn look(store: &Store, plan: &Plan) -> Result<Vec<Stream>, Fail
     };
     let names = log.streams().await.map_err(failed("the streams".to_owned()))?;
     let looks = names.into_iter().map(async |stream| {
+        if plan.ledger.lease.is_some() {
+            return Ok(match log.lease(&stream).await.map_err(failed(format!("the lease of {stream}")))? {
+                Some(found) => of_lease(found),
+                None => Stream { stream, last_seq: None, last: Last::Nothing, age_seconds: None },
+            });
+        }
         let head = log.head(&stream).await.map_err(failed(format!("stream {stream}")))?;
         let Some(Head { slot, stored_at, read_at }) = head else {
             return Ok(Stream { stream, last_seq: None, last: Last::Nothing, age_seconds: None });
@@ -79,6 +94,16 @@ pub(super) async fn look(store: &Store, plan: &Plan) -> Result<Vec<Stream>, Fail
         Ok(Stream { stream, last_seq, last, age_seconds })
     });
     stream::iter(looks).buffered(READS_IN_FLIGHT).try_collect().await
+}
+
+fn of_lease((lease, tagged): (Lease, Tagged)) -> Stream {
+    let Lease { stream, epoch, run, holder, watermark, .. } = lease;
+    Stream {
+        stream,
+        last_seq: Some(watermark),
+        last: Last::Lease { epoch, run, holder },
+        age_seconds: tagged.read_at.map(|read_at| read_at.duration_since(tagged.stored_at).as_secs()),
+    }
 }
 
 fn last_of(run: Result<Run, Finding>) -> (Option<u64>, Last) {

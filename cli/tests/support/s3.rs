@@ -5,6 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
+use lifeboat_rules::evidence::sha256;
+
 use super::http::{self, Answer, Request, error};
 
 /// Objects of one page, as AWS has it.
@@ -187,8 +190,12 @@ fn answer(request: &Request, state: &mut State) -> Answer {
                 return error(status, "Trouble");
             }
             match state.objects.get(&request.path) {
-                Some(Object { body, .. }) => {
-                    (200, "etag: \"x\"\r\nx-amz-version-id: v1\r\n".to_owned(), body.clone())
+                Some(Object { body, stored_at, .. }) => {
+                    let stored_at: Timestamp = stored_at.parse().expect("a moment");
+                    let stored_at = stored_at.strftime("%a, %d %b %Y %H:%M:%S GMT");
+                    let (etag, version) = (etag(body), "x-amz-version-id: v1");
+                    let headers = format!("etag: {etag}\r\nlast-modified: {stored_at}\r\n{version}\r\n");
+                    (200, headers, body.clone())
                 }
                 None => error(404, "NoSuchKey"),
             }
@@ -204,6 +211,13 @@ fn put(request: &Request, state: &mut State) -> Answer {
     if request.headers.contains_key("if-none-match") && state.objects.contains_key(&request.path) {
         return error(412, "PreconditionFailed");
     }
+    if let Some(wanted) = request.headers.get("if-match") {
+        match state.objects.get(&request.path) {
+            None => return error(404, "NoSuchKey"),
+            Some(there) if etag(&there.body) != *wanted => return error(412, "PreconditionFailed"),
+            Some(_) => {}
+        }
+    }
     let object = Object { body: request.body.clone(), stored_at: STORED_AT.to_owned(), hidden: false };
     state.objects.insert(request.path.clone(), object);
     state.puts.push(request.path.clone());
@@ -214,7 +228,12 @@ fn put(request: &Request, state: &mut State) -> Answer {
         return error(status, "InternalError");
     }
     let version = if state.versioned { format!("v{}", state.puts.len()) } else { "null".to_owned() };
-    (200, format!("etag: \"x\"\r\nx-amz-version-id: {version}\r\n"), Vec::new())
+    (200, format!("etag: {}\r\nx-amz-version-id: {version}\r\n", etag(&request.body)), Vec::new())
+}
+
+/// By the content, as S3's own.
+fn etag(body: &[u8]) -> String {
+    format!("\"{}\"", sha256(body))
 }
 
 fn list(request: &Request, state: &State) -> Answer {

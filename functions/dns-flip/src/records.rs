@@ -80,7 +80,8 @@ pub(crate) async fn move_records(
                 }
                 Flip::Changed(changed) => return Err(changed_since(epoch, &changed)),
             };
-            if Instant::now() >= until {
+            // One batch at least in each call, however long the read took: so a slow Route 53 is slow and no standstill.
+            if Instant::now() >= until && progress.has_put() {
                 let mine = Fence::find(plan, &found)?.filter(|fence| fence.epoch == epoch);
                 let (in_place, of) = (mine.map_or(0, |fence| fence.index), batch.fence.of);
                 return Err(StepError::not_ready(format!("{in_place} of {of} batches are in place")));
@@ -91,6 +92,9 @@ pub(crate) async fn move_records(
                     apply(&mut found, &batch.changes);
                     let is_last = batch.fence.index == batch.fence.of;
                     progress.put(batch);
+                    if is_last && Instant::now() >= until {
+                        return Err(StepError::not_ready("all batches are in place, and not yet read back"));
+                    }
                     if is_last {
                         continue 'read;
                     }
@@ -157,6 +161,10 @@ struct Progress {
 impl Progress {
     fn begin(&mut self, found: Option<Fence>) {
         self.found.get_or_insert(found);
+    }
+
+    fn has_put(&self) -> bool {
+        self.batches > 0
     }
 
     fn put(&mut self, batch: Batch) {

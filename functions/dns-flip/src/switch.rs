@@ -5,7 +5,7 @@
 use lifeboat_rules::dns::switch::{FlipObject, judge_taken, key};
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::{ErrorName, StepError};
-use lifeboat_runtime::{NewestFlip, Put, Store, StoredFlip, newest_flip as newest_stored};
+use lifeboat_runtime::{NewestFlip, Put, Store, StoredFlip, claimed_epochs, newest_flip as newest_stored};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::{Gate, Point};
@@ -78,11 +78,18 @@ pub struct Kept {
 /// Publishes what the newest flip of `plan` says. Where that cannot be found out nothing is written, and traffic stays.
 ///
 /// # Errors
-/// As [`lifeboat_runtime::newest_flip`] and [`Gate::publish`].
+/// As [`lifeboat_runtime::newest_flip`] and [`Gate::publish`]; `Defect` where the bucket has not even an epoch of the plan.
 pub async fn keep(store: &Store, control_bucket: &str, gate: &Gate, plan: &str) -> Result<Kept, StepError> {
     let NewestFlip { flip, read_at } = newest_stored(store, control_bucket, plan).await?;
     let (epoch, side) = match flip {
         Some(StoredFlip { object, .. }) => (Some(object.epoch), object.side),
+        // A bucket that knows neither a flip nor an epoch of the plan is not the one in which it is led: it says nothing about
+        // where traffic belongs, and nothing is published.
+        None if claimed_epochs(store, control_bucket, plan).await?.is_empty() => {
+            return Err(StepError::defect(format!(
+                "s3://{control_bucket} has no epoch of {plan}: name its control bucket, or run `lifeboat init`"
+            )));
+        }
         None => (None, Side::Primary),
     };
     // The time of the point is that of the look, not of the writing: a keeper that slept in between writes into the past, and

@@ -50,29 +50,29 @@ impl Read {
     }
 }
 
-/// Makes the lease of every stream of the plan, held by the primary: the beginning of a ledger. One that `run` has made
-/// already stays as it is, however far its holder has come.
+/// Makes the lease of `stream`, held by the primary: the beginning of its ledger. One that `run` has made already stays as it
+/// is, however far its holder has come.
 ///
 /// # Errors
-/// `Fenced` where a stream has another lease; as [`lifeboat_runtime::aws_error`].
-pub async fn first(store: &Store, plan: &Plan, epoch: u64, run: &str) -> Result<Vec<Lease>, StepError> {
-    let mut made = Vec::new();
-    for stream in &plan.ledger.streams {
-        let first = Lease::first(stream, epoch, run);
-        let found = match store.create(&plan.ledger.bucket, &lease::key(stream), &first.to_bytes()).await? {
-            Put::Created => first,
-            Put::Exists(found) => Lease::parse(stream, &found)
-                .map_err(|bad| StepError::caused(ErrorName::Defect, "make the first lease", bad))?,
-        };
-        if (found.epoch, found.run.as_str(), found.holder) != (epoch, run, Some(Holder::Primary)) {
-            return Err(StepError::fenced(format!(
-                "stream {stream}: epoch {}, run {}, has the lease",
-                found.epoch, found.run
-            )));
-        }
-        made.push(found);
+/// `Fenced` where the stream has another lease; as [`lifeboat_runtime::aws_error`].
+pub async fn first(
+    store: &Store,
+    plan: &Plan,
+    stream: &str,
+    epoch: u64,
+    run: &str,
+) -> Result<Lease, StepError> {
+    let first = Lease::first(stream, epoch, run);
+    let found = match store.create(&plan.ledger.bucket, &lease::key(stream), &first.to_bytes()).await? {
+        Put::Created => first,
+        Put::Exists(found) => Lease::parse(stream, &found)
+            .map_err(|bad| StepError::caused(ErrorName::Defect, "make the first lease", bad))?,
+    };
+    if (found.epoch, found.run.as_str(), found.holder) != (epoch, run, Some(Holder::Primary)) {
+        let (epoch, run) = (found.epoch, found.run);
+        return Err(StepError::fenced(format!("stream {stream}: epoch {epoch}, run {run}, has the lease")));
     }
-    Ok(made)
+    Ok(found)
 }
 
 /// Proves every stream as far as it was delivered without a gap.
@@ -85,6 +85,9 @@ pub(crate) async fn history(store: &Store, plan: &Plan, wait: &LeasePlan) -> Res
     let mut delivered = Delivered::new(&log, leases);
     delivered.read_on().await?;
     let (mut proof, _) = delivered.judge(&streams, End::Open).await?;
+    // Nothing could fence the writer of such a stream, so nothing is fenced at all.
+    let strangers = proof.streams.iter().filter(|proof| !streams.contains(&proof.stream));
+    findings.extend(strangers.map(|proof| no_lease(&proof.stream)));
     for Read { lease, tagged } in &read {
         let Some(through) =
             proof.streams.iter().find(|proof| proof.stream == lease.stream).map(|proof| proof.through)
@@ -167,10 +170,9 @@ pub(crate) async fn tail(
         delivered.read_on().await?;
         let (mut proof, _) = delivered.judge(&streams, End::Closed).await?;
         let is_late = proof.verdict == Verdict::Unproven && against.is_empty();
-        let mut age = 0;
-        for read in &read {
-            age = age.max(read.age_seconds()?);
-        }
+        // The lease that was taken over last: what its holder had just sent may take the longest to come.
+        let ages = read.iter().map(Read::age_seconds).collect::<Result<Vec<_>, _>>()?;
+        let age = ages.into_iter().min().unwrap_or(0);
         if !is_late || age >= i64::from(wait.delivery_wait_seconds_max) {
             proof.findings.append(&mut against);
             return Ok(answer(proof, delivered.objects()));
@@ -215,11 +217,10 @@ pub(crate) async fn hand_back(
 ) -> Result<Answer, StepError> {
     no_streams(history)?;
     let log = Log::new(store, &plan.ledger);
-    let all_given = async || {
-        Ok::<_, StepError>(read_all(&log).await?.0.iter().all(|read| is_given(&read.lease, epoch, run)))
-    };
+    // One is given only after all were taken over and proven.
+    let proven_before = read_all(&log).await?.0.iter().any(|read| is_given(&read.lease, epoch, run));
     aws::put_fence(store, &plan.ledger, epoch, run).await?;
-    if !all_given().await? {
+    if !proven_before {
         if let (streams, Some(finding)) =
             change_all(&log, plan, history, |lease| lease.taken(epoch, run)).await?
         {

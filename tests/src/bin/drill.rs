@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
-use lifeboat_tests::command::{DEFECT, parse};
+use lifeboat_tests::command::{failed, parse, run};
 use lifeboat_tests::drill::{self, Options, Sabotage, Start, Summary};
-use lifeboat_tests::world::{explain, prerequisites};
 
 /// Kills an exchange on the local world and brings it back: alarm, proof, seal, stacks, DNS flip, all with the real
 /// Lambdas, state machine and templates on an emulated AWS. Nothing leaves this machine, and nothing is left running.
@@ -35,25 +34,10 @@ struct Args {
     json: bool,
 }
 
-const INTERRUPTED: u8 = 130;
-
 fn main() -> ExitCode {
     let args: Args = match parse() {
         Ok(args) => args,
         Err(exit) => return exit,
-    };
-    // Before the build: what is missing is said at once and not after minutes.
-    if let Err(missing) = prerequisites::look() {
-        anstream::eprintln!("{missing}");
-        return DEFECT.into();
-    }
-    anstream::eprintln!("building what the drill runs (the first time takes some minutes)");
-    if let Err(err) = drill::build() {
-        return failed(&err);
-    }
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(err) => return failed(&err),
     };
     let options = Options {
         sabotage: args.sabotage,
@@ -61,17 +45,10 @@ fn main() -> ExitCode {
         orders: args.orders as usize,
         report: Arc::new(|line| anstream::eprintln!("{line}")),
     };
-    runtime.block_on(async {
-        tokio::select! {
-            result = drill::run(&options) => match result {
-                Ok(summary) => tell(&summary, args.json),
-                Err(err) => failed(&err),
-            },
-            // The drill's future is dropped, and with it everything that it started.
-            _ = tokio::signal::ctrl_c() => {
-                anstream::eprintln!("interrupted; taking everything down");
-                INTERRUPTED.into()
-            }
+    run(true, async {
+        match drill::run(&options).await {
+            Ok(summary) => tell(&summary, args.json),
+            Err(err) => failed("the drill could not be held", &err),
         }
     })
 }
@@ -112,9 +89,4 @@ fn page(summary: &Summary) -> String {
         seconds(summary.orchestrator_seconds)
     );
     page
-}
-
-fn failed(err: &(dyn std::error::Error + 'static)) -> ExitCode {
-    anstream::eprintln!("the drill could not be held: {}", explain(err));
-    DEFECT.into()
 }

@@ -4,10 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use lifeboat_tests::command::{DEFECT, parse};
-use lifeboat_tests::drill;
+use lifeboat_tests::command::{failed, parse, run};
 use lifeboat_tests::scale::{self, Measured, Options, Verified};
-use lifeboat_tests::world::{explain, prerequisites};
 
 /// Verifies a long ledger through the state machine's map, its tail alone from a checkpoint, and a short ledger, and says
 /// how long each took.
@@ -42,25 +40,11 @@ struct Args {
 }
 
 const OTHERWISE: u8 = 1;
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let args: Args = match parse() {
         Ok(args) => args,
         Err(exit) => return exit,
-    };
-    if let Err(missing) = prerequisites::look() {
-        anstream::eprintln!("{missing}");
-        return DEFECT.into();
-    }
-    if !args.no_build
-        && let Err(err) = drill::build()
-    {
-        return failed(&err);
-    }
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(err) => return failed(&err),
     };
     let options = Options {
         entries: args.entries,
@@ -69,17 +53,10 @@ fn main() -> ExitCode {
         fail_one: args.fail_one,
         report: Arc::new(|line| anstream::eprintln!("{line}")),
     };
-    runtime.block_on(async {
-        tokio::select! {
-            measured = scale::run(&options) => match measured {
-                Ok(measured) => tell(&measured, args.json),
-                Err(err) => failed(&err),
-            },
-            // The future is dropped, and with it everything that it started.
-            _ = tokio::signal::ctrl_c() => {
-                anstream::eprintln!("interrupted; taking everything down");
-                INTERRUPTED.into()
-            }
+    run(!args.no_build, async {
+        match scale::run(&options).await {
+            Ok(measured) => tell(&measured, args.json),
+            Err(err) => failed("it could not be measured", &err),
         }
     })
 }
@@ -107,9 +84,4 @@ fn line(what: &str, verified: &Verified, more: &str) {
         verified.reason,
         if more.is_empty() { "" } else { ", " }
     );
-}
-
-fn failed(err: &(dyn std::error::Error + 'static)) -> ExitCode {
-    anstream::eprintln!("it could not be measured: {}", explain(err));
-    DEFECT.into()
 }

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use lifeboat_tests::command::{DEFECT, parse};
-use lifeboat_tests::world::{explain, prerequisites};
-use lifeboat_tests::{drill, scenario};
+use lifeboat_tests::command::{failed, parse, run};
+use lifeboat_tests::scenario;
 
 /// Plays one scenario on the local world and holds what happened against its transcript.
 #[derive(Debug, Parser)]
@@ -36,29 +35,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(exit) => return exit,
     };
-    if let Err(missing) = prerequisites::look() {
-        anstream::eprintln!("{missing}");
-        return DEFECT.into();
-    }
-    if !args.no_build
-        && let Err(err) = drill::build()
-    {
-        return failed(&err);
-    }
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(err) => return failed(&err),
-    };
-    runtime.block_on(async {
-        tokio::select! {
-            exit = play(&args) => exit,
-            // The scenario's future is dropped, and with it everything that it started.
-            _ = tokio::signal::ctrl_c() => {
-                anstream::eprintln!("interrupted; taking everything down");
-                130.into()
-            }
-        }
-    })
+    run(!args.no_build, play(&args))
 }
 
 async fn play(args: &Args) -> ExitCode {
@@ -68,13 +45,13 @@ async fn play(args: &Args) -> ExitCode {
     });
     let played = match scenario::play(&args.name, report).await {
         Ok(played) => played,
-        Err(err) => return failed(&err),
+        Err(err) => return failed("the scenario could not be played", &err),
     };
     anstream::print!("{}", played.transcript);
     if args.write && played.wrongs.is_empty() {
         return match scenario::renew(&args.name, &played.transcript) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(err) => failed(&err),
+            Err(err) => failed("the scenario could not be played", &err),
         };
     }
     match scenario::judge(&args.name, &played) {
@@ -83,11 +60,6 @@ async fn play(args: &Args) -> ExitCode {
             anstream::eprintln!("\n{complaint}");
             OTHERWISE.into()
         }
-        Err(err) => failed(&err),
+        Err(err) => failed("the scenario could not be played", &err),
     }
-}
-
-fn failed(err: &(dyn std::error::Error + 'static)) -> ExitCode {
-    anstream::eprintln!("{}", explain(err));
-    DEFECT.into()
 }

@@ -4,6 +4,7 @@
 //! What it does not show: the network and the processors of AWS. The emulator keeps its objects in one Python process, which
 //! serves every read of every shard, so that a map gains here what the machine has processors for, and no more.
 
+pub mod dns;
 pub mod estimate;
 mod stage;
 

@@ -210,6 +210,7 @@ async fn what_is_written_once_stays_written_even_against_an_administrator() {
         format!("log/ME1/{number}.ndjson"),
         format!("fence/{number}"),
         format!("witness/healed/ME1/{number}.ndjson"),
+        "lease/ME1".to_owned(),
     ];
     let checkpoints = [format!("checkpoint/ME1/{number}.json")];
     let numbers = ["epoch", "flip", "word"].map(|kind| format!("{kind}/aex/{number}"));
@@ -227,6 +228,7 @@ async fn what_is_written_once_stays_written_even_against_an_administrator() {
         Written { has_lock: true, has_shards: true, ..evidence },
     ];
     what_is_free_stays_free(&stage).await;
+    a_lease_is_replaced_by_whoever_has_read_it(&stage, &verifier).await;
 
     for written in &buckets {
         assert_eq!(written.let_through(&stage).await, BTreeMap::new(), "in {}", written.bucket);
@@ -300,8 +302,24 @@ async fn what_is_free_stays_free(stage: &Stage) {
     assert_eq!(Answer::of(hold.await), Answer::Let(None), "a legal hold");
 }
 
+/// Two who have read the same lease put one of their own, and one of them wins; who has read none is refused.
+async fn a_lease_is_replaced_by_whoever_has_read_it(stage: &Stage, verifier: &Clients) {
+    let put = |clients: &Clients| clients.s3.put_object().bucket(&stage.log).key("lease/ME2");
+    let first = put(&stage.administrator).if_none_match("*").send().await.expect("the first lease");
+    let read = first.e_tag().expect("a tag");
+    let taken = put(verifier).if_match(read).body(b"taken".to_vec().into()).send().await;
+    assert_eq!(Answer::of(taken), Answer::Let(None), "what was read is still there");
+    let late = put(&stage.administrator).if_match(read).body(b"late".to_vec().into()).send().await;
+    assert_eq!(Answer::of(late), Answer::Let(Some("PreconditionFailed".into())), "it is another one by now");
+    for clients in [verifier, &stage.administrator] {
+        let blind = put(clients).body(b"blind".to_vec().into()).send().await;
+        assert_eq!(Answer::of(blind), Answer::DeniedByBucket, "a put that names no lease");
+    }
+}
+
 /// Takes one statement after the other out of the bucket's policy, as only its keeper can. Each lets something through
-/// when it is gone, and each act is let through once: so every refusal is that of one statement, and none is for show.
+/// when it is gone, and each act is let through on some object: so every refusal is that of one statement, and none is for
+/// show.
 /// At last takes the policy away, and nothing is refused.
 async fn each_statement_is_needed(stage: &Stage, written: &Written) {
     let keeper = &stage.keeper.s3;
@@ -320,6 +338,8 @@ async fn each_statement_is_needed(stage: &Stage, written: &Written) {
         all_let.extend(let_through);
     }
     all_let.sort_unstable();
+    // What is done to a slot and what is done to a lease are refused by a statement each.
+    all_let.dedup();
     assert_eq!(all_let, written.acts().collect::<Vec<_>>(), "in {bucket}");
 
     let delete = keeper.delete_bucket_policy().bucket(bucket).send().await;

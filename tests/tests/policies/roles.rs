@@ -28,6 +28,7 @@ const FLIP: &str = "flip/aex/00000000000000000002";
 const FOREIGN_FLIP: &str = "flip/bex/00000000000000000002";
 const NAMES: &str = "names/0123456789abcdef.txt";
 const FENCE: &str = "fence/00000000000000000002";
+const LEASE: &str = "lease/ME1";
 const RECORD: &str = "aex/by-hand/claim-1.json";
 const SHARD: &str = "aex/by-hand/shards/0123456789abcdef/000001.json";
 const FOREIGN_RECORD: &str = "bex/by-hand/claim-1.json";
@@ -46,6 +47,8 @@ enum Call {
     Get(Bucket, &'static str),
     Create(Bucket, &'static str),
     Overwrite(Bucket, &'static str),
+    /// A put that names the object that is there.
+    Replace(Bucket, &'static str),
     Delete(Bucket, &'static str),
     List(Bucket, &'static str),
     StopVersions(Bucket),
@@ -58,11 +61,11 @@ enum Call {
 }
 use Call::{
     Create, Delete, DescribeExecution, Get, List, ListAnotherZone, ListExecutions, ListZone, Overwrite,
-    StartExecution, StopVersions, Upsert,
+    Replace, StartExecution, StopVersions, Upsert,
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 53] = [
+const CALLS: [Call; 58] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
@@ -76,6 +79,7 @@ const CALLS: [Call; 53] = [
     Get(Log, FENCE),
     Get(Log, CHECKPOINT),
     Get(Log, DELIVERED),
+    Get(Log, LEASE),
     Get(Evidence, RECORD),
     Get(Evidence, FOREIGN_RECORD),
     Create(Control, PLAN),
@@ -91,6 +95,7 @@ const CALLS: [Call; 53] = [
     Create(Log, CHECKPOINT),
     Create(Log, DELIVERED),
     Create(Log, HEALED),
+    Create(Log, LEASE),
     Create(Evidence, RECORD),
     Create(Evidence, SHARD),
     Create(Evidence, FOREIGN_RECORD),
@@ -98,11 +103,14 @@ const CALLS: [Call; 53] = [
     Overwrite(Control, FLIP),
     Overwrite(Log, SLOT),
     Overwrite(Log, CHECKPOINT),
+    Overwrite(Log, LEASE),
     Overwrite(Evidence, RECORD),
+    Replace(Log, LEASE),
     Delete(Control, EPOCH),
     Delete(Control, FLIP),
     Delete(Log, SLOT),
     Delete(Log, CHECKPOINT),
+    Delete(Log, LEASE),
     Delete(Evidence, RECORD),
     List(Control, "epoch/aex/"),
     List(Log, "fence/"),
@@ -129,7 +137,7 @@ const STEP: [Call; 5] = [
 
 /// The caller, by its logical name in the template, and what it may do besides [`STEP`], whatever the strategy.
 const ALLOWED: [(&str, &[Call]); 9] = [
-    ("HealthCheckRole", &[List(Log, "fence/"), List(Log, "log/ME1/")]),
+    ("HealthCheckRole", &[Get(Log, LEASE), List(Log, "fence/"), List(Log, "log/ME1/")]),
     ("StackLaunchRole", &[]),
     (
         "LedgerVerifyRole",
@@ -142,6 +150,9 @@ const ALLOWED: [(&str, &[Call]); 9] = [
             Create(Log, FENCE),
             Create(Log, CHECKPOINT),
             Create(Log, HEALED),
+            Get(Log, LEASE),
+            Create(Log, LEASE),
+            Replace(Log, LEASE),
             Create(Evidence, SHARD),
             List(Log, "fence/"),
             List(Log, "log/ME1/"),
@@ -172,6 +183,9 @@ const ALLOWED: [(&str, &[Call]); 9] = [
             Create(Control, WORD),
             Create(Log, SLOT),
             Create(Log, FENCE),
+            Get(Log, LEASE),
+            Create(Log, LEASE),
+            Replace(Log, LEASE),
             List(Log, "fence/"),
             List(Log, "log/ME1/"),
             Get(Control, NAMES),
@@ -226,6 +240,7 @@ async fn deploy(stage: &Stage, strategy: &str) -> BTreeMap<String, Caller> {
     let changed = stage.aws.run().file("orchestrator.yaml");
     std::fs::write(&changed, template.replace(of_lambda, of_anybody)).unwrap();
     let orchestrator = StackSpec::new("orchestrator", &changed)
+        .staged_in(&stage.control)
         .parameter("PlanName", "aex")
         .parameter("LogBucket", &stage.log)
         .parameter("ControlBucket", &stage.control)
@@ -273,6 +288,11 @@ impl Call {
                 Answer::of(s3.put_object().bucket(name(bucket)).key(key).if_none_match("*").send().await)
             }
             Overwrite(bucket, key) => Answer::of(s3.put_object().bucket(name(bucket)).key(key).send().await),
+            Replace(bucket, key) => {
+                let found = stage.administrator.s3.head_object().bucket(name(bucket)).key(key).send().await;
+                let etag = found.unwrap().e_tag().unwrap().to_owned();
+                Answer::of(s3.put_object().bucket(name(bucket)).key(key).if_match(etag).send().await)
+            }
             Delete(bucket, key) => Answer::of(s3.delete_object().bucket(name(bucket)).key(key).send().await),
             List(bucket, prefix) => {
                 Answer::of(s3.list_objects_v2().bucket(name(bucket)).prefix(prefix).send().await)
@@ -343,6 +363,7 @@ async fn does_its_calls_and_no_other(strategy: &str) {
         (Control, NAMES),
         (Log, SLOT),
         (Log, FENCE),
+        (Log, LEASE),
         (Evidence, RECORD),
         (Evidence, FOREIGN_RECORD),
     ] {

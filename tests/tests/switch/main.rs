@@ -33,7 +33,12 @@ fn name<T: std::fmt::Debug>(result: Result<T, StepError>) -> ErrorName {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flip_moves_every_name_and_done_twice_it_is_done_once() {
     let stage = Stage::set().await;
+    // A bucket that knows nothing of the plan says nothing about its traffic.
+    assert_eq!(name(stage.keep().await), ErrorName::Defect);
+    assert_eq!(stage.points_put(), 0);
     // Traffic was never moved: the keeper says so.
+    let genesis = Claim { epoch: 1, run: "init".into(), at: now(), cause: Cause::Genesis };
+    claim_epoch(&stage.store, CONTROL, "aex", &genesis).await.expect("an epoch");
     let kept = stage.keep().await.expect("a point");
     assert_eq!((kept.epoch, kept.side, kept.published.value), (None, Side::Primary, 0.0));
     stage.answers_all_from(Side::Primary).await;

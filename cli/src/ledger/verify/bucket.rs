@@ -96,7 +96,7 @@ async fn take_once(shared: &Shared, job: &Job) -> Result<Gave, StepError> {
     let Some(mut streamed) = shared.store.get_stream(&shared.bucket, job.key()).await? else {
         return Ok(job.unreadable("it was listed and is gone"));
     };
-    let mut object = job.open(&shared.reading.format, streamed.version.clone());
+    let mut object = job.open(&shared.reading, streamed.version.clone());
     streamed
         .for_each(|piece| {
             object.push(piece);

@@ -72,7 +72,7 @@ fn in_parallel(
 }
 
 fn take(root: &Path, job: &Job, reading: &Reading, piece: &mut [u8], bar: &Bar) -> Gave {
-    let mut object = job.open(&reading.format, None);
+    let mut object = job.open(reading, None);
     let read = (|| -> io::Result<()> {
         let mut file = File::open(root.join(job.key()))?;
         loop {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lifeboat_ledger::object::{Answer, Asker, Layout, Question, Reader};
-use lifeboat_ledger::{Expect, Finding, Fold, Format, ObjectId, slot};
+use lifeboat_ledger::{Expect, Finding, Fold, ObjectId, slot};
+
+use super::Reading;
 
 /// What is to be read, and why.
 #[derive(Clone, Debug)]
@@ -54,15 +56,16 @@ impl Job {
     }
 
     /// Begins to read it; `version` is the one that is there.
-    pub(super) fn open(&self, format: &Format, version: Option<String>) -> Open {
+    pub(super) fn open(&self, reading: &Reading, version: Option<String>) -> Open {
+        let Reading { format, leases, .. } = reading;
         let object = ObjectId { key: self.key().to_owned(), version };
         match self {
             Job::Segment { stream, first_seq, .. } => {
                 Open::Entries(Box::new(Reader::segment(format, stream, *first_seq, object)))
             }
-            Job::Delivery { .. } => Open::Entries(Box::new(Reader::delivery(format, object))),
+            Job::Delivery { .. } => Open::Entries(Box::new(Reader::delivery(format, object).under(leases))),
             Job::Again { object: before, questions } if before.version == object.version => {
-                Open::Answers(Box::new(Asker::new(format, object, questions.clone())))
+                Open::Answers(Box::new(Asker::new(format, object, questions.clone()).under(leases)))
             }
             Job::Again { questions, .. } => Open::Changed(questions.clone()),
         }

@@ -108,7 +108,8 @@ fn flip_of_nobody(seen: &Seen<'_>) -> Option<Finding> {
              any effect",
             flip.run, flip.epoch, seen.epoch, flip.epoch
         ),
-        next: "find out who put it; the object is kept for ever, so claim epochs past it with `lifeboat handback`".to_owned(),
+        next: "find out who put it: it wins over every run up to its epoch; while the plan is in maintenance, the keeper of the bucket's policy \
+               has to let it be removed".to_owned(),
     })
 }
 

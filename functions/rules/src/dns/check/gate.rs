@@ -10,7 +10,8 @@ use crate::dns::switch::{
 };
 use crate::plan::Side;
 
-const REDEPLOY: &str = "deploy infra/foundation.yaml again, which sets it";
+const REDEPLOY: &str = "set it as infra/foundation.yaml has it (`aws route53 update-health-check`, `aws cloudwatch put-metric-alarm`): a stack \
+     that is deployed again unchanged mends nothing";
 
 /// What was seen of the gate; a part that is not there is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
