@@ -1,6 +1,8 @@
 //! What a person needs who takes over from a run, whichever way: the plan, the newest epoch and how its run ended, the
 //! proof of the ledger, a look at the traffic, the question, the manifest.
 
+mod earlier;
+mod keep;
 mod traffic;
 
 use dns_flip::{Gate, Zone};
@@ -23,14 +25,20 @@ use crate::output::one_line;
 use crate::person;
 use crate::progress::Progress;
 use crate::uploaded;
+pub(crate) use earlier::Compared;
+pub(crate) use keep::Kept;
 pub(crate) use traffic::{Moves, few, moved_in_words};
+
+/// The greatest epoch that a person's act claims: every language and every reader of JSON has such a number, and as many
+/// again are left above it.
+const EPOCH_MAX: u64 = i64::MAX as u64;
 
 /// A person before what a run has left.
 pub(crate) struct AfterRun<'a> {
     pub(crate) args: &'a AfterRunArgs,
     /// Who the person is.
     pub(crate) by: String,
-    zone: Zone,
+    pub(crate) zone: Zone,
     gate: Gate,
     pub(crate) store: Store,
     pub(crate) plan: Plan,
@@ -95,6 +103,27 @@ impl<'a> AfterRun<'a> {
         })
     }
 
+    /// The epoch that a person's act claims: greater than every one that was claimed and, under `switch`, than that of the
+    /// newest flip, which nobody need have claimed and which may be none. So there is a way on over either.
+    pub(crate) async fn next_epoch(&self) -> Result<u64, Failure> {
+        let flipped = match self.plan.dns.strategy {
+            Strategy::Records => None,
+            Strategy::Switch => self.newest_flip().await.map_err(|error| {
+                let what = format!("could not find the newest flip of {}; nothing was done", self.plan.name);
+                aws::step_failure(what, &error)
+            })?,
+        };
+        let newest = flipped.as_ref().map_or(0, |flip| flip.epoch).max(self.newest.epoch);
+        newest.checked_add(1).filter(|next| *next <= EPOCH_MAX).ok_or_else(|| {
+            let key = flipped.map_or_else(String::new, |flip| flip.key);
+            Failure::new(
+                Exit::Halted,
+                format!("no epoch is left to claim beyond epoch {newest} ({key}); nothing was done"),
+                "find out who put it; the keeper of the bucket's policy has to let it be removed",
+            )
+        })
+    }
+
     /// The newest epoch that has put a fence into the ledger; 0 for none.
     pub(crate) async fn newest_fence(&self) -> Result<u64, Failure> {
         let bucket = &self.plan.ledger.bucket;
@@ -135,10 +164,26 @@ impl<'a> AfterRun<'a> {
                         "the ledger {ledger} could not be proven, {} findings; nothing was done",
                         examined.findings_count
                     ),
-                    "see that every object can be read and every stream of the plan is opened, then run it again",
+                    self.to_be_proven(),
                 )
             }),
             other => Err(Failure::defect(format!("the proof of {ledger} answered {other:?}"))),
+        }
+    }
+
+    /// What a person does about a ledger that could not be proven.
+    pub(crate) fn to_be_proven(&self) -> String {
+        let ledger = &self.plan.ledger;
+        match ledger.lease {
+            None => {
+                "see that every object can be read and every stream of the plan is opened, then run it again"
+                    .to_owned()
+            }
+            Some(_) => format!(
+                "what was acknowledged and never delivered is in the delivery stream's errors or backup, if it is anywhere: put \
+                 it below s3://{}/{} as it is, then run the same command again",
+                ledger.bucket, ledger.prefix
+            ),
         }
     }
 

@@ -153,12 +153,13 @@ pub(crate) struct HandbackArgs {
     /// a failover. The stacks of the recovery side are left alone.
     #[arg(long)]
     pub(crate) take_from_recovery: bool,
-    /// Leave the traffic where it is: under `records` no call is made to Route 53, under `switch` no flip is put.
+    /// Leave the traffic where it is, and see to it that nothing older moves it any more.
     ///
-    /// Under `records` the fence of the records then stays that of the last flip: a batch of a stopped run that arrives late
-    /// could still move them. Under `switch` the flip of a stopped run that arrives late is likewise the newest and moves the
-    /// traffic, until a hand-back without this option has put a newer one; and where traffic is moved already, clients go on
-    /// reaching the recovery side, which acknowledges nothing, until this command without the option moves them after the pen.
+    /// Under `switch` a flip to the side that has the traffic is put under the new epoch, under `records` the fence of the
+    /// new epoch, and no record is changed: the flip or the batch of a stopped run that arrives late has no effect then. Where
+    /// Route 53 does not take the fence the pen is given back all the same, and a note says so: such a batch could still
+    /// move the records. Where the traffic stays on the recovery side, clients go on reaching what acknowledges nothing, until
+    /// this command without the option moves them after the pen, under an epoch of its own.
     #[arg(long)]
     pub(crate) keep_records: bool,
 }

@@ -12,7 +12,7 @@ use lifeboat_rules::recovered::{Health, Sealed, judge};
 use lifeboat_rules::{ErrorName, Outcome, Plan, StepError};
 use serde_json::{Value, json};
 
-use crate::after_run::{AfterRun, Closed, Moves, came_to, few, is_a_runs, moved_in_words};
+use crate::after_run::{AfterRun, Closed, Compared, Moves, came_to, few, is_a_runs, moved_in_words};
 use crate::args::FlipArgs;
 use crate::aws;
 use crate::exit::Exit;
@@ -27,6 +27,8 @@ pub(crate) async fn run(args: &FlipArgs) -> Result<Report, Failure> {
     let history = after.prove().await?;
     let begun = Begun::find(&after, &history.streams).await?;
     let epoch = begun.by.epoch;
+    let compared = after.compare(std::slice::from_ref(&begun.by)).await?;
+    compared.refuse(&after)?;
     let next = "mend it, then run the same command again";
     match after.look_at_traffic(Side::Recovery, epoch, next).await? {
         Moves::Undone(changed) => return Err(begun.changed_since(&changed)),
@@ -41,7 +43,7 @@ pub(crate) async fn run(args: &FlipArgs) -> Result<Report, Failure> {
     let moved = moved.map_err(|error| not_moved(&after, &error))?;
     let facts = begun.facts(&moved, &health);
     let manifest = begun.close(facts.clone()).await?;
-    Ok(begun.done(&moved, &manifest, facts))
+    Ok(begun.done(&moved, compared, &manifest, facts))
 }
 
 /// What a run has begun: the recovery side holds every stream under its epoch.
@@ -280,8 +282,10 @@ impl Begun<'_> {
         })
     }
 
-    fn done(&self, moved: &Moved, manifest: &Closed, facts: Value) -> Report {
+    fn done(&self, moved: &Moved, compared: Compared, manifest: &Closed, facts: Value) -> Report {
         let (plan, by) = (&self.after.plan, &self.by);
+        let mut warnings = vec![self.after.not_asked(Side::Recovery)];
+        warnings.extend(compared.into_warnings());
         Report {
             headline: format!(
                 "the traffic of {} is moved to the recovery side in {}",
@@ -292,7 +296,7 @@ impl Begun<'_> {
                 moved_in_words(moved),
                 ("manifest", manifest.key.clone()),
             ],
-            warnings: vec![self.after.not_asked(Side::Recovery)],
+            warnings,
             json: json!({
                 "plan": plan.name,
                 "flip": State::Done,

@@ -4,6 +4,10 @@
 //! traffic, the manifest. Every effect carries the epoch, so whatever a stopped run may still do counts for nothing, and
 //! this command may be stopped anywhere: run again, it claims the next epoch and does all of it again. The manifest is the
 //! last act, and until it is there no alarm starts a run.
+//!
+//! A ledger with leases is taken over first, and given to the primary once all that was acknowledged has been delivered: the
+//! command waits for it as long as the plan says. Stopped meanwhile, it leaves leases that nobody holds; the next one
+//! takes them over anew, and begins to wait anew for what has not come by then.
 
 mod left_behind;
 
@@ -16,14 +20,16 @@ use lifeboat_rules::epoch::{Cause, Claim};
 use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::recovered::Sealed;
 use lifeboat_rules::{ErrorName, Outcome, Plan, StepError, plan};
+use lifeboat_runtime::Store;
 use serde_json::{Value, json};
 
-use crate::after_run::{self, AfterRun, Closed};
+use crate::after_run::{self, AfterRun, Closed, Compared, Kept};
 use crate::args::HandbackArgs;
 use crate::aws;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Report, State};
+use crate::progress::Progress;
 
 const UNTIL_FINISHED: &str = "until a hand-back has finished, no alarm starts a run";
 
@@ -34,8 +40,13 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
     let fenced = after.newest_fence().await?;
     let history = after.prove().await?;
     if primary_holds(newest, fenced, &history.streams) {
-        return match left_behind::traffic(&after, args).await? {
-            Some(flip) => left_behind::bring(&after, &history.streams, &flip).await,
+        if args.keep_records {
+            return Ok(held_already(plan, newest, &history));
+        }
+        let compared = after.compare_since_the_primary().await?;
+        compared.refuse(&after)?;
+        return match left_behind::traffic(&after, &history.streams).await? {
+            Some(why) => left_behind::bring(&after, &why, compared).await,
             None => Ok(held_already(plan, newest, &history)),
         };
     }
@@ -43,8 +54,12 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
     if !recovery.is_empty() && !args.take_from_recovery {
         return Err(recovery_holds(plan, &recovery));
     }
-    let epoch = newest.epoch + 1;
-    if !args.keep_records {
+    let epoch = after.next_epoch().await?;
+    let compared = after.compare_since_the_primary().await?;
+    if args.keep_records {
+        after.look_at_kept().await?;
+    } else {
+        compared.refuse(&after)?;
         let next = match plan.dns.strategy {
             Strategy::Switch => {
                 "mend it, or say --keep-records and run the same command again later, which moves the traffic"
@@ -53,19 +68,22 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
         };
         after.look_at_traffic(plan::Side::Primary, epoch, next).await?;
     }
-    after.agree(question(&after, &history.streams, args.keep_records))?;
+    after.agree(question(&after, epoch, &history.streams, args.keep_records))?;
 
     let now = lifeboat_runtime::now();
     let back = HandBack { after: &after, epoch, run: after_run::name("handback", now) };
     back.claim(now).await?;
     let opened = back.open(&history.streams).await?;
-    let moved = match args.keep_records {
-        true => None,
-        false => Some(back.move_traffic().await?),
-    };
-    let facts = back.facts(&history.streams, &opened, moved.as_ref());
+    let traffic = back.see_to_traffic(args.keep_records).await?;
+    let facts = back.facts(&history.streams, &opened, &traffic);
     let manifest = back.close(facts.clone()).await?;
-    Ok(done(&back, &opened, moved.as_ref(), &manifest, facts))
+    Ok(done(&back, &opened, &traffic, compared, &manifest, facts))
+}
+
+/// What became of the traffic.
+enum Traffic {
+    Moved(Moved),
+    Kept(Kept),
 }
 
 /// Whether nothing is left to do: every stream is open for the primary, no fence is newer than those opens (a hand-back's
@@ -121,18 +139,20 @@ fn recovery_holds(plan: &Plan, streams: &[(&str, u64)]) -> Failure {
     )
 }
 
-fn question(after: &AfterRun<'_>, streams: &[StreamProof], keep_records: bool) -> Vec<String> {
+fn question(after: &AfterRun<'_>, epoch: u64, streams: &[StreamProof], keep_records: bool) -> Vec<String> {
     let AfterRun { plan, newest, .. } = after;
     let mut lines = vec![
         format!("This gives the pen of {} back to the primary in {}:", plan.name, plan.regions.primary),
         format!(
-            "  epoch    {}, after {} (run {}, {})",
-            newest.epoch + 1,
+            "  epoch    {epoch}, after {} (run {}, {})",
             newest.epoch,
             newest.run,
             after_run::came_to(newest)
         ),
     ];
+    if epoch > newest.epoch + 1 {
+        lines.push(format!("  beyond   the flip of epoch {}, which nobody has claimed", epoch - 1));
+    }
     lines.extend(streams.iter().map(|stream| {
         format!(
             "  opens    {}, which is {}, at {}",
@@ -143,7 +163,7 @@ fn question(after: &AfterRun<'_>, streams: &[StreamProof], keep_records: bool) -
     }));
     lines.push(match keep_records {
         true => "  traffic  stays where it is".to_owned(),
-        false => after.will_move(plan::Side::Primary, newest.epoch + 1),
+        false => after.will_move(plan::Side::Primary, epoch),
     });
     lines
 }
@@ -191,13 +211,20 @@ impl HandBack<'_> {
 
     async fn open(&self, streams: &[StreamProof]) -> Result<Vec<Sealed>, Failure> {
         let AfterRun { store, plan, .. } = self.after;
-        let answer = ledger_verify::hand_back(store, plan, self.epoch, &self.run, streams).await;
+        let answer = self.give(store, plan, streams).await;
         let what = format!("epoch {} is claimed, and not every stream is open for the primary", self.epoch);
         match answer {
             Ok(Answer::Opened { streams }) => Ok(streams),
             // Half of it, or nothing: a stream has appeared that was not proven.
-            Ok(Answer::HalfDone { reason, .. } | Answer::Unproven(Examined { reason, .. })) => {
+            Ok(Answer::HalfDone { reason, .. }) => {
                 Err(Failure { cause: Some(reason), ..self.unfinished(what) })
+            }
+            Ok(Answer::Unproven(Examined { reason, .. })) => {
+                let next = match plan.ledger.lease {
+                    None => self.unfinished(what.clone()).next,
+                    Some(_) => format!("{}; {UNTIL_FINISHED}", self.after.to_be_proven()),
+                };
+                Err(Failure { cause: Some(reason), ..Failure::new(Exit::Halted, what, next) })
             }
             // Deliveries that came after the proof, read again once nobody wrote any more.
             Ok(Answer::Broken(Examined { reason, .. })) => Err(Failure {
@@ -213,21 +240,45 @@ impl HandBack<'_> {
         }
     }
 
-    async fn move_traffic(&self) -> Result<Moved, Failure> {
-        let moved = self.after.move_traffic(plan::Side::Primary, self.epoch, &self.run).await;
-        moved.map_err(|error| {
+    /// Asks for the pen until there is an answer. Of a ledger with leases entries may still be under way: what was taken over
+    /// stays taken, under this epoch, and it is looked again, until they are there or the plan's wait is over, which is an
+    /// answer as well (`Unproven`).
+    async fn give(&self, store: &Store, plan: &Plan, streams: &[StreamProof]) -> Result<Answer, StepError> {
+        let _progress = plan.ledger.lease.as_ref().map(|lease| {
+            let seconds_max = lease.delivery_wait_seconds_max;
+            Progress::show(format!(
+                "waiting for deliveries, {seconds_max} s at most; stopped, the same command goes on:"
+            ))
+        });
+        loop {
+            match ledger_verify::hand_back(store, plan, self.epoch, &self.run, streams).await {
+                Err(error) if error.name == ErrorName::NotReady => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn see_to_traffic(&self, keep: bool) -> Result<Traffic, Failure> {
+        let (epoch, run) = (self.epoch, &self.run);
+        let (seen_to, done) = match keep {
+            true => (self.after.keep_traffic(epoch, run).await.map(Traffic::Kept), "kept"),
+            false => {
+                let moved = self.after.move_traffic(plan::Side::Primary, epoch, run).await;
+                (moved.map(Traffic::Moved), "moved")
+            }
+        };
+        seen_to.map_err(|error| {
             let traffic = format!("the traffic of {}", self.after.plan.name);
-            let not_moved = match error.name {
-                ErrorName::Transient => format!("whether {traffic} is moved is not known"),
-                _ => format!("{traffic} is not moved"),
+            let not_done = match error.name {
+                ErrorName::Transient => format!("whether {traffic} is {done} is not known"),
+                _ => format!("{traffic} is not {done}"),
             };
-            let what =
-                format!("the ledger is open for the primary under epoch {}, and {not_moved}", self.epoch);
+            let what = format!("the ledger is open for the primary under epoch {epoch}, and {not_done}");
             self.stopped(what, &error)
         })
     }
 
-    fn facts(&self, before: &[StreamProof], opened: &[Sealed], moved: Option<&Moved>) -> Value {
+    fn facts(&self, before: &[StreamProof], opened: &[Sealed], traffic: &Traffic) -> Value {
         let streams: Vec<Value> = opened
             .iter()
             .map(|open| {
@@ -244,9 +295,9 @@ impl HandBack<'_> {
             "epoch": self.epoch,
             "run_is_over": self.after.args.run_is_over,
             "streams": streams,
-            "traffic": match moved {
-                Some(moved) => json!(moved),
-                None => json!({ "kept": true }),
+            "traffic": match traffic {
+                Traffic::Moved(moved) => json!(moved),
+                Traffic::Kept(kept) => kept.facts(),
             },
         })
     }
@@ -281,7 +332,8 @@ impl HandBack<'_> {
 fn done(
     back: &HandBack<'_>,
     opened: &[Sealed],
-    moved: Option<&Moved>,
+    traffic: &Traffic,
+    compared: Compared,
     manifest: &Closed,
     facts: Value,
 ) -> Report {
@@ -291,16 +343,20 @@ fn done(
         "stacks that a run has launched in the recovery Region are still there; what they run writes nothing more"
             .to_owned(),
     ];
-    warnings.push(match moved {
-        Some(_) => back.after.not_asked(plan::Side::Primary),
-        None => kept(back.after),
+    warnings.extend(match traffic {
+        Traffic::Moved(_) => Some(back.after.not_asked(plan::Side::Primary)),
+        Traffic::Kept(kept) => kept.warning(back.after),
     });
+    warnings.extend(compared.into_warnings());
     Report {
         headline: format!("the primary of {} in {} holds the pen", plan.name, plan.regions.primary),
         details: vec![
             ("epoch", format!("{}, run {}", back.epoch, back.run)),
             ("opened", streams.join(", ")),
-            moved.map_or(("traffic", "kept where it is".to_owned()), after_run::moved_in_words),
+            match traffic {
+                Traffic::Moved(moved) => after_run::moved_in_words(moved),
+                Traffic::Kept(kept) => kept.in_words(),
+            },
             ("manifest", manifest.key.clone()),
         ],
         warnings,
@@ -314,21 +370,5 @@ fn done(
             "manifest": manifest,
         }),
         ..Report::default()
-    }
-}
-
-/// What it means that the traffic was kept where it is.
-fn kept(after: &AfterRun<'_>) -> String {
-    let plan = &after.plan;
-    match plan.dns.strategy {
-        Strategy::Switch => format!(
-            "the traffic of {} was kept where the newest flip has it: if that is the recovery side, nothing there is \
-             acknowledged, until `lifeboat handback` without --keep-records moves it back",
-            plan.name
-        ),
-        Strategy::Records => format!(
-            "the records of {} were kept: a batch of a stopped run that arrives late could still move them",
-            plan.dns.zone
-        ),
     }
 }

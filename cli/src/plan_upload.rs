@@ -1,4 +1,7 @@
-//! `lifeboat plan upload`: checks, then stores templates, lists and plan in the control bucket.
+//! `lifeboat plan upload`: checks, then stores templates, lists and plan in the control bucket. While the traffic is on the
+//! recovery side no plan is stored by which a hand-back would not move all of it.
+
+mod guard;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +18,9 @@ use crate::source::{self, Checked};
 pub(crate) async fn run(args: &UploadArgs) -> Result<Report, Failure> {
     let Checked { plan, templates, lists, .. } = source::check(&args.file)?;
     let bucket = &args.control.bucket;
-    let client = aws::s3(&aws::config(&args.aws, Some(&plan.regions.recovery)).await?);
+    let config = aws::config(&args.aws, Some(&plan.regions.recovery)).await?;
+    guard::refuse_to_leave_behind(&config, bucket, &plan, &lists).await?;
+    let client = aws::s3(&config);
 
     // The plan last: what it names is there before anyone can read it.
     let stored = store_all(&client, bucket, &templates, "application/yaml").await?;

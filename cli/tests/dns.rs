@@ -18,19 +18,6 @@ const PREPARE: [&str; 3] = ["dns", "prepare", "--yes"];
 const UNDO: [&str; 4] = ["dns", "prepare", "--undo", "--yes"];
 const CHECK: [&str; 2] = ["dns", "check"];
 
-/// The symbols of a rule's list.
-fn symbols(world: &World, count: usize) {
-    let list: String = (0..count).map(|number| format!("s{number:04}\n")).collect();
-    world.folder.write("symbols.txt", &list);
-    world.folder.replace(
-        "plan.yaml",
-        "  records:\n",
-        "  names:\n    - { name: \"{symbol}.md.aex.internal\", list: symbols.txt, type: A, ttl: 5, primary: [10.0.0.20], \
-         recovery: [10.1.0.20] }\n  records:\n",
-    );
-    world.upload();
-}
-
 /// The halves that the gateway is to have.
 fn pair() -> Vec<(Half, String)> {
     let half = |identifier: &str, failover: &str, gate: Option<&str>| Half {
@@ -122,6 +109,22 @@ fn while_the_recovery_side_has_the_traffic_nothing_is_edited() {
 }
 
 #[test]
+fn a_flip_that_cannot_be_read_is_one_finding_and_nothing_is_edited_on_it() {
+    let world = World::on_switch();
+    world.json(&PREPARE);
+    let object = key("aex", 1);
+    world.s3.put(&format!("control/{object}"), b"{ \"epoch\": ");
+    let report = world.ends(&CHECK, 3);
+    assert_eq!(kinds(&report), [("epoch".to_owned(), object.clone())]);
+    let finding = report["findings"][0].to_string();
+    assert!(finding.contains("cannot be read") && finding.contains("lifeboat handback"), "{finding}");
+    assert_eq!((&report["flip"], &report["unreadable_flip"]["key"]), (&Value::Null, &json!(object)));
+    refused(&world, &UNDO, 3, &["cannot be known", &object, "lifeboat handback"]);
+    flip(&world, 2, Side::Primary);
+    assert_eq!(world.json(&UNDO)["prepare"], json!("done"));
+}
+
+#[test]
 fn a_gate_that_is_shut_or_not_as_it_should_be_gets_no_pairs() {
     let world = World::on_switch();
     world.cloudwatch.set_alarm(Some(Alarm { state: "ALARM", ..Alarm::default() }));
@@ -144,7 +147,7 @@ fn a_gate_that_is_shut_or_not_as_it_should_be_gets_no_pairs() {
 #[test]
 fn a_record_that_is_not_the_plans_is_left_alone_and_told() {
     let world = World::on_switch();
-    symbols(&world, 3);
+    world.add_symbols(3);
     world.route53.edit(GATEWAY, "A", "10.0.0.99");
     let report = world.ends(&PREPARE, 3);
     assert_eq!(
@@ -180,7 +183,7 @@ fn a_record_that_is_not_the_plans_is_left_alone_and_told() {
 #[test]
 fn stopped_between_two_batches_it_says_how_far_it_came_and_goes_on_from_there() {
     let world = World::on_switch();
-    symbols(&world, 700);
+    world.add_symbols(700);
     for number in 0..700 {
         world.route53.add(&format!("s{number:04}.md.aex.internal"), "A", "10.0.0.20");
     }
@@ -232,7 +235,7 @@ fn a_zone_that_refuses_every_batch_is_given_up() {
 #[test]
 fn pairs_that_a_zone_has_no_room_for_are_not_begun() {
     let world = World::on_switch();
-    symbols(&world, 3);
+    world.add_symbols(3);
     // The gateway's record becomes two, and three names get two each.
     world.route53.set_quota(7);
     refused(
@@ -287,6 +290,41 @@ fn on_a_terminal_a_person_is_shown_the_difference_and_asked() {
     }
     assert_eq!(world.on_a_terminal(&["dns", "prepare"], "y\n").code, 0);
     assert_eq!(world.route53.halves(GATEWAY), pair());
+}
+
+#[test]
+fn names_that_get_an_answer_are_named_before_and_after() {
+    let world = World::on_switch();
+    world.add_symbols(2);
+    let asked = world.on_a_terminal(&["dns", "prepare"], "\n");
+    for text in [
+        "2 of them have no record for the primary side now, and get one, which changes what they answer:",
+        "s0000.md.aex.internal A, s0001.md.aex.internal A. No other name changes its answer. Go on? [y/N] ",
+    ] {
+        assert!(asked.out.contains(text), "{asked:?} should say: {text}");
+    }
+    let done = world.json(&PREPARE);
+    let new = json!(["s0000.md.aex.internal A", "s0001.md.aex.internal A"]);
+    assert_eq!((&done["new_answers"], done["edits"].as_array().expect("edits").len()), (&new, 3));
+    assert_eq!(world.json(&UNDO)["new_answers"], json!([]));
+}
+
+#[test]
+fn values_that_route_53_spells_otherwise_are_deleted_to_the_letter() {
+    let world = World::on_switch();
+    let gateway =
+        "{ name: gateway.aex.internal, type: A, ttl: 5, primary: [10.0.0.10], recovery: [10.1.0.10] }";
+    let more = "\n    - { name: md.aex.internal, type: CNAME, ttl: 5, primary: [a.example.com], recovery: [b.example.com] }\
+                \n    - { name: v6.aex.internal, type: AAAA, ttl: 5, primary: [\"2001:db8::a\"], recovery: [\"2001:db8::b\"] }";
+    world.folder.replace("plan.yaml", gateway, &format!("{gateway}{more}"));
+    world.upload();
+    world.route53.add("md.aex.internal", "CNAME", "A.Example.COM.");
+    world.route53.add("v6.aex.internal", "AAAA", "2001:0DB8:0:0:0:0:0:000A");
+    let done = world.json(&PREPARE);
+    assert_eq!((&done["prepare"], &done["new_answers"]), (&json!("done"), &json!([])));
+    for name in ["md.aex.internal", "v6.aex.internal"] {
+        assert_eq!(world.route53.halves(name).len(), 2, "{name}");
+    }
 }
 
 #[test]
@@ -375,7 +413,7 @@ fn a_check_of_plain_records_asks_for_no_gate() {
 #[test]
 fn many_findings_of_a_kind_are_counted_for_a_person_and_told_in_json() {
     let world = World::on_switch();
-    symbols(&world, 30);
+    world.add_symbols(30);
     world.route53.add("old.aex.internal", "A", PRIMARY);
     let report = world.ends(&CHECK, 3);
     assert_eq!(kinds(&report).iter().filter(|(kind, _)| kind == "missing").count(), 30);

@@ -114,7 +114,7 @@ fn assert_done_already(world: &World) {
 fn a_run_that_has_opened_the_recovery_side_is_finished_under_its_own_epoch() {
     let recovery = Recovery::start();
     let world = stopped(&recovery);
-    let before = world.s3.puts().len();
+    let before = world.puts().len();
     let report = world.json(&FLIP);
     let run = report["run"].as_str().expect("a name").to_owned();
     assert_eq!(run, "flip-e2", "whoever asks how epoch 2 has ended looks under this name");
@@ -124,7 +124,7 @@ fn a_run_that_has_opened_the_recovery_side_is_finished_under_its_own_epoch() {
     );
     assert_moved(&world);
 
-    assert_eq!(world.s3.puts()[before..], [manifest_path(&run)], "nothing is claimed, nothing is opened");
+    assert_eq!(world.puts()[before..], [manifest_path(&run)], "nothing is claimed, nothing is opened");
     let manifest = world.manifest(&run);
     assert_eq!((manifest.outcome, manifest.admitted.is_none()), (Outcome::Recovered, true));
     assert_eq!(manifest.reason, "it serves, only the records are missing");

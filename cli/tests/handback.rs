@@ -7,10 +7,14 @@ mod support;
 use lifeboat_ledger::Holder;
 use lifeboat_rules::Outcome;
 use lifeboat_rules::epoch::Cause;
+use lifeboat_rules::plan::Side;
 use serde_json::{Value, json};
+use support::route53::Route53;
 use support::s3::S3;
 use support::says;
-use support::world::{GATEWAY, PRIMARY, RECOVERY, World, claim_path, fence_path, manifest_path, slot_path};
+use support::world::{
+    FENCE, GATEWAY, PRIMARY, RECOVERY, World, claim_path, fence_path, manifest_path, slot_path,
+};
 
 const HANDBACK: [&str; 6] = ["handback", "--reason", "the primary is well", "--by", "ops", "--yes"];
 
@@ -18,21 +22,28 @@ fn with<'a>(flags: &[&'a str]) -> Vec<&'a str> {
     [&HANDBACK[..], flags].concat()
 }
 
-/// A hand-back that is refused with nothing done.
+/// A hand-back that is refused with nothing stored.
 #[track_caller]
-fn refused(world: &World, flags: &[&str], code: i32, texts: &[&str]) {
-    let (puts, keys) = (world.s3.puts(), world.s3.keys());
+fn refused_with(world: &World, flags: &[&str], code: i32, texts: &[&str]) {
+    let (puts, keys, changes) = (world.s3.puts(), world.s3.keys(), world.route53.changes());
     let failure = world.ends(&with(flags), code);
     says(&failure, texts);
     says(&failure, &["nothing was done"]);
-    assert_eq!((world.s3.puts(), world.s3.keys()), (puts, keys), "nothing is stored");
+    let now = (world.s3.puts(), world.s3.keys(), world.route53.changes());
+    assert_eq!(now, (puts, keys, changes), "nothing is stored, nothing is changed");
+}
+
+/// The same before anything was ever changed in the zone.
+#[track_caller]
+fn refused(world: &World, flags: &[&str], code: i32, texts: &[&str]) {
+    refused_with(world, flags, code, texts);
     assert_eq!(world.zone_epoch(), None, "the records are not touched");
 }
 
 #[test]
 fn after_a_run_that_halted_the_primary_has_the_pen_again() {
     let world = World::halted();
-    let before = world.s3.puts().len();
+    let before = world.puts().len();
     let report = world.json(&HANDBACK);
     let run = report["run"].as_str().expect("a name").to_owned();
     assert!(run.starts_with("handback-20") && run.len() == "handback-20261123T120000Z-123456".len(), "{run}");
@@ -58,7 +69,7 @@ fn after_a_run_that_halted_the_primary_has_the_pen_again() {
     let claim: Value = serde_json::from_slice(&world.s3.object(&claim_path(3))).expect("JSON");
     assert_eq!((&claim["run"], &claim["cause"]), (&json!(run), &json!("hand_back")));
     assert_eq!(
-        world.s3.puts()[before..],
+        world.puts()[before..],
         [claim_path(3), fence_path(3), slot_path("ME1", 3), slot_path("ME2", 3), manifest_path(&run)],
         "claimed first, closed last, fenced before it is opened"
     );
@@ -122,14 +133,209 @@ fn after_a_failover_the_pen_is_taken_from_the_recovery_side_on_a_word_of_its_own
     assert_eq!((world.route53.values(GATEWAY, "A"), world.zone_epoch()), (vec![PRIMARY.to_owned()], Some(3)));
 }
 
+/// Both with a fence of an earlier epoch in the zone and without any.
 #[test]
-fn records_that_are_kept_are_not_even_asked_for() {
+fn records_that_are_kept_get_a_fence_and_the_batch_of_a_stopped_run_that_comes_late_is_refused() {
+    for fenced in [false, true] {
+        let mut zone: Vec<(&str, &str, &str, &[&str])> = vec![(GATEWAY, "A", "5", &[PRIMARY])];
+        if fenced {
+            zone.push((FENCE, "TXT", "60", &["\"1/1of1/0123456789abcdef\""]));
+        }
+        let world = World { route53: Route53::start(&zone), ..World::halted() };
+        let plan = world.plan();
+        let late = world.route53.decide(&plan, Side::Recovery, 2);
+        let report = world.json(&with(&["--keep-records"]));
+        let kept = &report["facts"]["traffic"];
+        assert_eq!((&kept["kept"], &kept["fence"]["epoch"]), (&json!(true), &json!(3)), "{report}");
+        assert_eq!(
+            (world.zone_epoch(), world.route53.values(GATEWAY, "A")),
+            (Some(3), vec![PRIMARY.to_owned()])
+        );
+        world.assert_primary_holds(3);
+
+        assert!(!world.route53.takes(&plan, &late), "it deletes what is not there any more");
+        assert_eq!(
+            (world.zone_epoch(), world.route53.values(GATEWAY, "A")),
+            (Some(3), vec![PRIMARY.to_owned()])
+        );
+        assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+    }
+    // The same batch is taken where nobody has put a fence: what is refused above is refused for that.
     let world = World::halted();
+    let plan = world.plan();
+    let late = world.route53.decide(&plan, Side::Recovery, 2);
+    assert!(world.route53.takes(&plan, &late));
+    assert_eq!(world.route53.values(GATEWAY, "A"), [RECOVERY]);
+}
+
+#[test]
+fn records_that_were_kept_on_the_recovery_side_are_brought_after_the_pen_by_the_next_one() {
+    let zone: [(&str, &str, &str, &[&str]); 1] = [(GATEWAY, "A", "5", &[RECOVERY])];
+    let world = World { route53: Route53::start(&zone), ..World::halted() };
     let report = world.json(&with(&["--keep-records"]));
-    assert_eq!(report["facts"]["traffic"], json!({ "kept": true }));
-    assert!(report["warnings"][1].as_str().expect("a warning").contains("arrives late"), "{report}");
-    assert_eq!(world.route53.calls(), 0);
+    let warning = report["warnings"][1].as_str().expect("a warning");
+    assert!(
+        warning.contains("until `lifeboat handback` without --keep-records moves them back"),
+        "{warning}"
+    );
+    assert_eq!(
+        (world.zone_epoch(), world.route53.values(GATEWAY, "A")),
+        (Some(3), vec![RECOVERY.to_owned()])
+    );
+    assert_eq!(world.json(&["status"])["traffic"]["side"], json!("recovery"));
+
+    let tail = world.tail("ME1").next_seq();
+    let brought = world.json(&HANDBACK);
+    assert_eq!((&brought["handback"], &brought["epoch"]), (&json!("done"), &json!(4)));
+    let was = brought["facts"]["traffic_was"].as_str().expect("where");
+    assert_eq!(was, "on the recovery side with 1 of 1 records");
+    assert_eq!((world.zone_epoch(), world.route53.values(GATEWAY, "A")), (Some(4), vec![PRIMARY.to_owned()]));
+    // Nobody has lost a pen for it.
+    assert_eq!(world.tail("ME1").next_seq(), tail);
     world.assert_primary_holds(3);
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+}
+
+#[test]
+fn the_pen_is_given_back_without_route_53_and_it_is_said_what_that_leaves_open() {
+    let zone: [(&str, &str, &str, &[&str]); 2] =
+        [(GATEWAY, "A", "5", &[PRIMARY]), (FENCE, "TXT", "60", &["\"1/1of1/0123456789abcdef\""])];
+    let world = World { route53: Route53::start(&zone), ..World::halted() };
+    world.route53.refuse_reads(Some(403));
+    let report = world.json(&with(&["--keep-records"]));
+    let traffic = &report["facts"]["traffic"];
+    assert_eq!((&traffic["kept"], &traffic["fence"]), (&json!(true), &Value::Null));
+    assert!(traffic["why"].as_str().expect("why").contains("AccessDenied"), "{traffic}");
+    let warning = report["warnings"][1].as_str().expect("a warning");
+    assert!(warning.contains("arrives late could still move them"), "{warning}");
+    world.assert_primary_holds(3);
+    refused_with(&world, &[], 69, &["could not see where the traffic of aex is"]);
+
+    // Once Route 53 answers the fence is made good for, though no record is to be moved.
+    world.route53.refuse_reads(None);
+    let brought = world.json(&HANDBACK);
+    assert_eq!((&brought["handback"], &brought["epoch"]), (&json!("done"), &json!(4)));
+    let was = brought["facts"]["traffic_was"].as_str().expect("where");
+    assert!(was.contains("the fence of epoch 3 is not in aex.internal"), "{was}");
+    assert_eq!(world.zone_epoch(), Some(4));
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+}
+
+/// A failover under a plan with three symbols more, which is closed or was stopped.
+fn moved_with_symbols(outcome: Option<Outcome>) -> World {
+    let world = World::opened();
+    world.add_symbols(3);
+    world.claim(2, "run-2", Cause::Alarm, 86_400);
+    world.fence(2);
+    for stream in ["ME1", "ME2"] {
+        world.seal(stream, 2, "run-2");
+        world.open(stream, 2, Holder::Recovery, "run-2");
+    }
+    match outcome {
+        Some(outcome) => world.close("run-2", outcome, "", None),
+        // What a stopped run leaves: records of the steps that it came to, each with the run as it was admitted.
+        None => {
+            let intent =
+                json!({ "phase": "intent", "body": { "run": { "id": "run-2", "plan": world.pinned() } } });
+            let key = "2026-11-23T12:00:00Z-Confirm-the-outage-0-x-intent.json";
+            world.s3.put(&format!("evidence/aex/run-2/{key}"), intent.to_string().as_bytes());
+        }
+    }
+    let names = ["s0000.md.aex.internal", "s0001.md.aex.internal", "s0002.md.aex.internal"];
+    let mut zone: Vec<(&str, &str, &str, &[&str])> = vec![(GATEWAY, "A", "5", &[RECOVERY])];
+    zone.extend(names.map(|name| (name, "A", "30", &["10.1.0.20"][..])));
+    zone.push((FENCE, "TXT", "60", &["\"2/1of1/0123456789abcdef\""]));
+    World { route53: Route53::start(&zone), ..world }
+}
+
+#[test]
+fn a_plan_that_would_leave_names_behind_hands_nothing_back_and_is_not_uploaded() {
+    for outcome in [Some(Outcome::Recovered), Some(Outcome::Halted), None] {
+        let world = moved_with_symbols(outcome);
+        let moved_by = world.s3.object("control/plan/aex.json");
+        let version = world.s3.version("control/plan/aex.json");
+        let flags = ["--take-from-recovery", "--run-is-over"];
+
+        // By an upload it does not come so far.
+        let rule = "  names:\n    - { name: \"{symbol}.md.aex.internal\", list: symbols.txt, type: A, ttl: 30, primary: \
+                    [10.0.0.20], recovery: [10.1.0.20] }\n";
+        world.folder.replace("plan.yaml", rule, "");
+        let (puts, upload) = (world.s3.puts(), ["plan", "upload", "plan.yaml", "--json"]);
+        let refused = world.folder.lifeboat_with(&upload, &world.environment());
+        assert_eq!(refused.code, 3, "{refused:?}");
+        let failure = refused.json();
+        says(
+            &failure,
+            &["4 of 4 records are on the recovery side", "nothing was stored", "`lifeboat handback`"],
+        );
+        says(
+            &failure,
+            &["taken out: s0000.md.aex.internal A, s0001.md.aex.internal A, s0002.md.aex.internal A"],
+        );
+        assert_eq!(world.s3.puts(), puts);
+
+        world.smuggle(|plan| plan.dns.names.clear());
+        let (puts, changes) = (world.s3.puts(), world.route53.changes());
+        let failure = world.ends(&with(&flags), 3);
+        let copy = format!("--copy-source 'control/plan/aex.json?versionId={version}'");
+        says(
+            &failure,
+            &["run run-2 (epoch 2) went by another version of the plan aex", "nothing was done", &copy],
+        );
+        says(&failure, &["taken out: s0000.md.aex.internal A"]);
+        assert_eq!((world.s3.puts(), world.route53.changes()), (puts, changes));
+
+        // The way out that was named.
+        world.s3.put("control/plan/aex.json", &moved_by);
+        let report = world.json(&with(&flags));
+        assert_eq!(report["facts"]["traffic"]["changed"], json!(4), "{report}");
+        assert_eq!(world.route53.values("s0002.md.aex.internal", "A"), ["10.0.0.20"]);
+        // And with the traffic back the plan is taken.
+        world.upload();
+        assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+    }
+}
+
+#[test]
+fn a_pen_can_be_given_back_by_a_changed_plan_that_keeps_the_records_and_it_is_said() {
+    let world = moved_with_symbols(Some(Outcome::Recovered));
+    world.smuggle(|plan| plan.dns.names.clear());
+    let report = world.json(&with(&["--take-from-recovery", "--keep-records"]));
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("run run-2 (epoch 2) went by another version of the plan: taken out: s0000"),
+        "{warnings}"
+    );
+    world.assert_primary_holds(3);
+    // It is not forgotten: what was kept is brought back by the plan that moved it, or not at all.
+    refused_with(&world, &[], 3, &["went by another version of the plan aex", "s0000.md.aex.internal A"]);
+}
+
+#[test]
+fn of_a_run_that_moved_nothing_and_of_more_names_nobody_asks() {
+    // It was sealed and never opened: no traffic was moved by its plan.
+    let world = World::halted();
+    world.smuggle(|plan| plan.dns.zone_id = "ZOTHER".to_owned());
+    assert_eq!(world.json(&with(&["--keep-records"]))["handback"], json!("done"));
+
+    let world = moved_with_symbols(Some(Outcome::Recovered));
+    world.smuggle(|plan| plan.probe.attempts += 1);
+    let report = world.json(&with(&["--take-from-recovery"]));
+    assert_eq!(report["facts"]["traffic"]["changed"], json!(4), "another plan, and the same names");
+
+    // Where the version is gone it is said, and the pen is not held up for it.
+    let world = moved_with_symbols(None);
+    world.smuggle(|plan| plan.dns.names.clear());
+    let gone =
+        json!({ "body": { "run": { "plan": { "key": "plan/aex.json", "version": "v99", "sha256": "0" } } } });
+    let key = "evidence/aex/run-2/2026-11-23T12:00:00Z-Confirm-the-outage-0-x-intent.json";
+    world.s3.put(key, gone.to_string().as_bytes());
+    let report = world.json(&with(&["--take-from-recovery", "--run-is-over"]));
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("which version of the plan run run-2 (epoch 2) went by is not known"),
+        "{warnings}"
+    );
 }
 
 #[test]

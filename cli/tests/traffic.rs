@@ -7,7 +7,7 @@ use lifeboat_ledger::Holder;
 use lifeboat_rules::Outcome;
 use lifeboat_rules::dns::switch::{FlipObject, key};
 use lifeboat_rules::epoch::Cause;
-use lifeboat_rules::plan::Side;
+use lifeboat_rules::plan::{Side, Strategy};
 use serde_json::{Value, json};
 use support::world::{World, claim_path};
 use support::{http, says};
@@ -99,15 +99,7 @@ fn a_person_is_told_by_what_the_traffic_moves() {
 #[test]
 fn thousands_of_names_are_not_listed() {
     let world = stopped();
-    let list: String = (0..5_000).map(|number| format!("s{number:04}\n")).collect();
-    world.folder.write("symbols.txt", &list);
-    world.folder.replace(
-        "plan.yaml",
-        "  records:\n",
-        "  names:\n    - { name: \"{symbol}.md.aex.internal\", list: symbols.txt, type: A, ttl: 30, primary: [10.0.0.20], \
-         recovery: [10.1.0.20] }\n  records:\n",
-    );
-    world.upload();
+    world.add_symbols(5_000);
     let report = world.json(&FLIP);
     let warning = report["warnings"][0].as_str().expect("a warning");
     assert!(warning.contains("up to 30 s"), "{warning}");
@@ -172,29 +164,187 @@ fn traffic_that_was_kept_where_it_was_is_brought_after_the_pen_by_the_next_one()
     let world = flipped();
     let kept = world.json(&with(&HANDBACK, &["--take-from-recovery", "--keep-records"]));
     let run = kept["run"].as_str().expect("a name").to_owned();
-    assert_eq!(kept["facts"]["traffic"], json!({ "kept": true }));
+    let traffic = &kept["facts"]["traffic"];
+    assert_eq!((&traffic["kept"], &traffic["side"]), (&json!(true), &json!("recovery")));
     let warning = kept["warnings"][1].as_str().expect("a warning");
     assert!(warning.contains("nothing there is acknowledged, until `lifeboat handback`"), "{warning}");
-    assert!(!world.s3.keys().contains(&flip_path(3)));
+    assert_eq!(flip(&world, 3), FlipObject { epoch: 3, run, side: Side::Recovery });
     let traffic = &world.json(&["status"])["traffic"];
-    assert_eq!((&traffic["side"], &traffic["epoch"]), (&json!("recovery"), &json!(2)), "{traffic}");
+    assert_eq!((&traffic["side"], &traffic["epoch"]), (&json!("recovery"), &json!(3)), "{traffic}");
     // Said again, it is kept again.
     assert_eq!(world.json(&with(&HANDBACK, &["--keep-records"]))["handback"], json!("done_already"));
 
     let tail = world.tail("ME1").next_seq();
     let brought = world.json(&HANDBACK);
-    assert_eq!(
-        (&brought["handback"], &brought["epoch"], &brought["facts"]["finishes"]),
-        (&json!("done"), &json!(3), &json!(run))
-    );
-    assert_eq!(flip(&world, 3), FlipObject { epoch: 3, run, side: Side::Primary });
-    assert_eq!(world.cloudwatch.values(), [1.0, 0.0]);
-    let manifest = world.manifest(brought["run"].as_str().expect("a name"));
+    let run = brought["run"].as_str().expect("a name").to_owned();
+    assert_eq!((&brought["handback"], &brought["epoch"]), (&json!("done"), &json!(4)));
+    assert_eq!(flip(&world, 4), FlipObject { epoch: 4, run: run.clone(), side: Side::Primary });
+    assert_eq!(world.cloudwatch.values(), [1.0, 1.0, 0.0]);
+    let manifest = world.manifest(&run);
     assert_eq!((manifest.outcome, &manifest.facts), (Outcome::HandedBack, &brought["facts"]));
-    // Nobody has lost a pen for it.
-    assert_eq!((world.tail("ME1").next_seq(), world.s3.keys().contains(&claim_path(4))), (tail, false));
+    let claim: Value = serde_json::from_slice(&world.s3.object(&claim_path(4))).expect("JSON");
+    assert_eq!((&claim["run"], &claim["cause"]), (&json!(run), &json!("hand_back")));
+    // Nobody has lost a pen for it, and an alarm may start a run again.
+    assert_eq!(world.tail("ME1").next_seq(), tail);
     world.assert_primary_holds(3);
+    assert_eq!(world.json(&["status"])["alarm"]["admitted"], json!(true));
     assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+}
+
+#[test]
+fn traffic_that_could_not_be_brought_is_brought_by_the_next_one() {
+    let kept = || {
+        let world = flipped();
+        world.json(&with(&HANDBACK, &["--take-from-recovery", "--keep-records"]));
+        world
+    };
+    for (at, text) in [
+        ("control/flip/aex/", "epoch 4 is claimed, and the traffic of aex is not known to be moved"),
+        ("manifest.json", "the traffic of aex is moved back, and the manifest is not known to be stored"),
+    ] {
+        let world = kept();
+        world.s3.refuse_puts_of(at, 403);
+        says(&world.ends(&HANDBACK, 3), &[text, "run the same command again", "no alarm starts a run"]);
+        assert_eq!(world.json(&["status"])["alarm"]["admitted"], json!(false));
+        world.s3.mend();
+        let report = world.json(&HANDBACK);
+        assert_eq!((&report["handback"], &report["epoch"]), (&json!("done"), &json!(5)));
+        assert_eq!(flip(&world, 5).side, Side::Primary);
+        world.assert_primary_holds(5);
+        assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+    }
+}
+
+#[test]
+fn a_hand_back_that_keeps_the_traffic_makes_every_older_flip_stale() {
+    let world = stopped();
+    let kept = world.json(&with(&HANDBACK, &["--take-from-recovery", "--keep-records"]));
+    let run = kept["run"].as_str().expect("a name").to_owned();
+    assert_eq!(kept["facts"]["traffic"]["side"], json!("primary"));
+    assert_eq!(flip(&world, 3), FlipObject { epoch: 3, run, side: Side::Primary });
+    assert_eq!((world.cloudwatch.values(), world.route53.calls()), (vec![0.0], 0));
+    // The flip of the run arrives.
+    let late = FlipObject { epoch: 2, run: "run-2".to_owned(), side: Side::Recovery };
+    world.s3.put(&flip_path(2), &late.to_json());
+    let traffic = &world.json(&["status"])["traffic"];
+    assert_eq!((&traffic["side"], &traffic["epoch"]), (&json!("primary"), &json!(3)), "{traffic}");
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+}
+
+#[test]
+fn a_hand_back_outruns_a_flip_that_nobody_has_claimed_whatever_it_says() {
+    let foreign = FlipObject { epoch: 9, run: "somebody".to_owned(), side: Side::Primary };
+    let unlike = FlipObject { epoch: 8, ..foreign.clone() };
+    for (bytes, was) in [
+        (foreign.to_json(), "of an epoch that nobody has claimed: the newest is 1"),
+        (
+            FlipObject { side: Side::Recovery, ..foreign }.to_json(),
+            "of an epoch that nobody has claimed: the newest is 1",
+        ),
+        (unlike.to_json(), "flip/aex/00000000000000000009 is no flip object"),
+        (b"{}".to_vec(), "flip/aex/00000000000000000009 is no flip object"),
+    ] {
+        // The primary has the pen: nobody loses it.
+        let world = World::on_switch();
+        world.s3.put(&flip_path(9), &bytes);
+        let report = world.json(&HANDBACK);
+        assert_eq!((&report["handback"], &report["epoch"]), (&json!("done"), &json!(10)));
+        assert!(report["facts"]["traffic_was"].as_str().expect("where").contains(was), "{report}");
+        assert_eq!((flip(&world, 10).side, world.cloudwatch.values()), (Side::Primary, vec![0.0]));
+        world.assert_primary_holds(1);
+        assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
+        assert_eq!(world.json(&["status"])["traffic"]["side"], json!("primary"));
+
+        // It has not: it is given back under that epoch.
+        let world = stopped();
+        world.s3.put(&flip_path(9), &bytes);
+        let ask = ["handback", "--reason", "x", "--by", "ops", "--take-from-recovery"];
+        let asked = world.on_a_terminal(&ask, "\n").out;
+        for text in [
+            "epoch    10, after 2 (run run-2, Halted)",
+            "beyond   the flip of epoch 9, which nobody has claimed",
+        ] {
+            assert!(asked.contains(text), "{asked} should say: {text}");
+        }
+        let report = world.json(&with(&HANDBACK, &["--take-from-recovery"]));
+        assert_eq!((&report["handback"], &report["epoch"]), (&json!("done"), &json!(10)));
+        assert_eq!(flip(&world, 10).side, Side::Primary);
+        world.assert_primary_holds(10);
+    }
+}
+
+#[test]
+fn where_nobody_knows_what_is_in_force_nothing_is_kept() {
+    let world = stopped();
+    world.s3.put(&flip_path(2), b"{}");
+    let puts = world.s3.puts();
+    let failure = world.ends(&with(&HANDBACK, &["--take-from-recovery", "--keep-records"]), 69);
+    says(
+        &failure,
+        &["it cannot be told where the traffic of aex is; nothing was done", "is not a flip object"],
+    );
+    says(&failure, &["leave --keep-records out"]);
+    assert_eq!(world.s3.puts(), puts);
+    // An object that is none and whose epoch is older than the pen's is in nobody's way.
+    world.s3.put(&flip_path(1), b"{}");
+    assert_eq!(world.json(&with(&HANDBACK, &["--take-from-recovery"]))["epoch"], json!(3));
+    assert_eq!(flip(&world, 3).side, Side::Primary);
+}
+
+#[test]
+fn no_epoch_is_claimed_that_leaves_none_after_it() {
+    let world = World::on_switch();
+    for last in [i64::MAX as u64, u64::MAX] {
+        world.s3.put(&flip_path(last), b"{}");
+        let puts = world.s3.puts();
+        let failure = world.ends(&HANDBACK, 3);
+        says(&failure, &["no epoch is left to claim", "nothing was done", &key("aex", last)]);
+        assert_eq!(world.s3.puts(), puts);
+    }
+}
+
+#[test]
+fn another_strategy_than_the_one_that_moved_the_traffic_is_refused_on_both_ways() {
+    let by_records = |plan: &mut lifeboat_rules::Plan| {
+        plan.dns.strategy = Strategy::Records;
+        plan.dns.health_check = None;
+    };
+    let changed = ["went by another version of the plan aex", "`dns.strategy` was switch and is records"];
+
+    // Forward: the run that is to be finished has opened the recovery side by the switch.
+    let world = stopped();
+    world.smuggle(by_records);
+    let (puts, calls) = (world.s3.puts(), world.route53.changes());
+    says(&world.ends(&FLIP, 3), &changed);
+    assert_eq!((world.s3.puts(), world.route53.changes()), (puts, calls));
+
+    // Back, and by an upload it does not come so far.
+    let world = flipped();
+    let strategy = ("strategy: switch\n  health_check: gate", "strategy: records");
+    world.folder.replace("plan.yaml", strategy.0, strategy.1);
+    let puts = world.s3.puts();
+    let upload = world.folder.lifeboat_with(&["plan", "upload", "plan.yaml", "--json"], &world.environment());
+    assert_eq!(upload.code, 3, "{upload:?}");
+    let since = "the traffic is on the recovery side since epoch 2 (run-2)";
+    says(&upload.json(), &[since, "nothing was stored", "`dns.strategy` was switch and is records"]);
+    assert_eq!(world.s3.puts(), puts);
+
+    world.smuggle(by_records);
+    let puts = world.s3.puts();
+    says(&world.ends(&with(&HANDBACK, &["--take-from-recovery"]), 3), &changed);
+    assert_eq!(world.s3.puts(), puts);
+
+    // An upload that changes nothing of it is taken, and any is once the traffic is back.
+    world.folder.replace("plan.yaml", strategy.1, strategy.0);
+    world.smuggle(|plan| {
+        plan.dns.strategy = Strategy::Switch;
+        plan.dns.health_check = Some("gate".to_owned());
+    });
+    world.folder.replace("plan.yaml", "ttl: 5", "ttl: 6");
+    world.upload();
+    world.json(&with(&HANDBACK, &["--take-from-recovery"]));
+    world.folder.replace("plan.yaml", strategy.0, strategy.1);
+    world.upload();
 }
 
 #[test]

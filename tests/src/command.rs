@@ -64,3 +64,14 @@ pub fn failed(what: &str, err: &(dyn std::error::Error + 'static)) -> ExitCode {
     anstream::eprintln!("{what}: {}", explain(err));
     DEFECT.into()
 }
+
+/// Says why something failed; the code to exit with.
+pub fn told(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            anstream::eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,14 +1,12 @@
 //! The picture and the tables of the state machine, made from its definition so that they cannot drift.
-//!
-//! In a Markdown file they stand between `<!-- diagram:NAME -->` and `<!-- /diagram:NAME -->`.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use lifeboat_rules::ErrorName;
 
 use crate::definition::{Cause, Definition, Edge, Machine, State, error_names, quoted};
+use crate::page::Parts;
 use crate::world::places;
 
 /// How the files are renewed; a test that finds them old says so.
@@ -24,31 +22,12 @@ pub fn files() -> Vec<PathBuf> {
 }
 
 /// Every part by its name.
-pub fn parts(definition: &Definition) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
+pub fn parts(definition: &Definition) -> Parts {
+    Parts::from([
         ("picture", format!("```mermaid\n{}```", mermaid(definition))),
         ("states", states(definition)),
         ("errors", errors(definition)),
     ])
-}
-
-/// The text with every part that it has marks for made new.
-///
-/// # Errors
-/// A mark of an unknown part, or one that is not closed.
-pub fn renewed(text: &str, parts: &BTreeMap<&'static str, String>) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("<!-- diagram:") {
-        let (before, marked) = rest.split_at(at);
-        let (name, _) = marked["<!-- diagram:".len()..].split_once(" -->").ok_or("a mark without its end")?;
-        let part = parts.get(name).ok_or_else(|| format!("there is no part `{name}`"))?;
-        let end = format!("<!-- /diagram:{name} -->");
-        let (_, after) = marked.split_once(&end).ok_or_else(|| format!("the part `{name}` is not closed"))?;
-        let _ = write!(out, "{before}<!-- diagram:{name} -->\n{part}\n{end}");
-        rest = after;
-    }
-    Ok(out + rest)
 }
 
 /// The states and the ways between them, in Mermaid's language. Ways that an error takes are in the table of errors:

@@ -19,9 +19,10 @@ use lifeboat_ledger::{Hash, Holder, StreamProof, Tail, slot};
 use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Context, Log, Store};
+use lifeboat_tests::given;
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::proxy::{Fault, Scope};
-use lifeboat_tests::world::{Clients, World, WorldOptions, now, places};
+use lifeboat_tests::world::{Clients, World, WorldOptions, now};
 use serde_json::json;
 
 const CONTROL: &str = "aex-control";
@@ -53,14 +54,11 @@ impl Stage {
         }
         let entrance = world.entrance("verifier").await.expect("an entrance");
         let through = Clients::new(&entrance, world.recovery());
-        let json =
-            std::fs::read(places::repository().join("functions/rules/tests/plan.json")).expect("a plan");
-        let mut plan = Plan::from_json(&json).expect("a good plan");
+        let mut plan = given::plan();
         plan.ledger.streams = streams.iter().map(|stream| (*stream).to_owned()).collect();
         plan.ledger.bucket = LOG.into();
         plan.ledger.witness = None;
-        let body = plan.canonical_json().into();
-        clients.s3.put_object().bucket(CONTROL).key(PLAN_KEY).body(body).send().await.expect("a plan");
+        given::put_plan(&clients, CONTROL, &plan).await.expect("a plan");
         let store = Store::new(&through.config);
         let metrics = Metrics { cloudwatch: through.cloudwatch, namespace: "Lifeboat".into() };
         let mut stage = Stage { world, clients, store, metrics, plan, writers: BTreeMap::new() };

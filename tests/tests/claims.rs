@@ -5,22 +5,20 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use jiff::Timestamp;
 use ledger_verify::{Answer as LedgerAnswer, hand_back, open_stream, verify_history};
 use lifeboat_ledger::{Holder as Side, PenState, StreamProof};
 use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
 use lifeboat_rules::epoch::{Cause, Claim};
-use lifeboat_rules::evidence::{Manifest, sha256};
+use lifeboat_rules::evidence::Manifest;
 use lifeboat_rules::word::{Says, Word, Words};
-use lifeboat_rules::{
-    ErrorName, Mode, Outcome, Plan, PlanRef, Request, Run, Step, StepError, Trigger, TriggerKind,
-};
+use lifeboat_rules::{ErrorName, Outcome, Plan, PlanRef, Request, Run, Step, StepError};
 use lifeboat_runtime::{Context, Store, now};
+use lifeboat_tests::given;
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
-use lifeboat_tests::world::{World, WorldOptions, places};
+use lifeboat_tests::world::{World, WorldOptions};
 use run_control::{
-    Action, Answer, Executions, claim_epoch, flip_name, handle, holders, newest_epoch, newest_fence,
-    put_manifest, say, words,
+    Action, Answer, Deployed, Executions, claim_epoch, flip_name, handle, holders, newest_epoch,
+    newest_fence, put_manifest, say, words,
 };
 use serde_json::json;
 
@@ -36,9 +34,10 @@ struct Stage {
     world: World,
     context: Context,
     executions: Executions,
+    deployed: Deployed,
     stacks: stack_launch::Stacks,
     plan: Plan,
-    version: String,
+    uploaded: PlanRef,
 }
 
 impl Stage {
@@ -61,14 +60,14 @@ impl Stage {
             region: world.recovery().to_owned(),
             role_arn: None,
         };
-        let json =
-            std::fs::read(places::repository().join("functions/rules/tests/plan.json")).expect("a plan");
-        let mut plan = Plan::from_json(&json).expect("a good plan");
+        let mut plan = given::plan();
         plan.probe.log_still_seconds = STILL_SECONDS;
         plan.ledger.streams = vec!["ME1".into(), "ME2".into()];
         plan.ledger.bucket = LOG.into();
-        let mut stage = Stage { world, context, executions, stacks, plan, version: String::new() };
-        stage.version = stage.upload().await;
+        let deployed = Deployed { strategy: plan.dns.strategy, zone_id: plan.dns.zone_id.clone() };
+        let clients = world.clients(world.recovery());
+        let uploaded = given::put_plan(&clients, CONTROL, &plan).await.expect("a plan");
+        let stage = Stage { world, context, executions, deployed, stacks, plan, uploaded };
         let genesis = Claim { epoch: GENESIS_EPOCH, run: GENESIS.into(), at: now(), cause: Cause::Genesis };
         claim_epoch(stage.store(), CONTROL, "aex", &genesis).await.expect("the first epoch");
         for stream in &stage.plan.ledger.streams {
@@ -81,35 +80,15 @@ impl Stage {
         &self.context.store
     }
 
-    /// Stores the plan, and returns the name of its version.
-    async fn upload(&self) -> String {
-        let s3 = self.world.clients(self.world.recovery()).s3;
-        let body = self.plan.canonical_json().into();
-        let put = s3.put_object().bucket(CONTROL).key(PLAN_KEY).body(body).send().await.expect("a plan");
-        put.version_id().expect("the bucket keeps versions").to_owned()
-    }
-
     fn run(&self, id: &str, admitted_epoch: u64) -> Run {
-        Run {
-            id: id.into(),
-            mode: Mode::Failover,
-            plan: PlanRef {
-                key: PLAN_KEY.into(),
-                version: self.version.clone(),
-                sha256: sha256(&self.plan.canonical_json()),
-            },
-            trigger: Trigger { kind: TriggerKind::Alarm, at: None, alarm: None, by: None, reason: None },
-            admitted_at: now(),
-            deadline: Timestamp::MAX,
-            admitted_epoch,
-            fenced_epoch: 0,
-            epoch: None,
-        }
+        given::run(id, self.uploaded.clone(), admitted_epoch, None)
     }
 
     async fn claim(&self, run: &Run) -> Result<Answer, StepError> {
-        self.ask(run, Action::ClaimEpoch {}, |request| handle(&self.context, &self.executions, now, request))
-            .await
+        self.ask(run, Action::ClaimEpoch {}, |request| {
+            handle(&self.context, &self.executions, &self.deployed, now, request)
+        })
+        .await
     }
 
     async fn seal(&self, run: &Run, history: Vec<StreamProof>) -> Result<LedgerAnswer, StepError> {
@@ -209,7 +188,8 @@ async fn a_plan_that_has_changed_refuses_the_claim_and_takes_none_back() {
     let (early, late) = (stage.run("early", 1), stage.run("late", 2));
     claimed(stage.claim(&early).await.expect("a claim"));
     stage.plan.objectives.rto_seconds -= 1;
-    stage.upload().await;
+    let clients = stage.world.clients(stage.world.recovery());
+    given::put_plan(&clients, CONTROL, &stage.plan).await.expect("a plan");
     match stage.claim(&late).await.expect("an answer") {
         Answer::Refused { reason } => assert!(reason.contains("plan has changed"), "{reason}"),
         other => panic!("{other:?}"),

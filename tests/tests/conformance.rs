@@ -31,6 +31,7 @@ const CHANGE_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// For how long an answer must not change where it is to stay.
 const STAYS_FOR: Duration = Duration::from_secs(10 * 60);
 const ASKED_EVERY: Duration = Duration::from_secs(15);
+const ASKED_FIRST_EVERY: Duration = Duration::from_millis(500);
 const SILENCE_MINUTES: u64 = 30;
 /// Where a late point is put: behind the newest, and within what an alarm over one minute looks back.
 const LATE_BY: SignedDuration = SignedDuration::from_mins(3);
@@ -55,7 +56,11 @@ async fn a_health_check_on_an_alarm_does_what_the_switch_builds_on() {
 }
 
 async fn ask_all(account: &Account, names: &Names, silence: Duration) -> Result<()> {
-    names.wait_for(Side::Primary, "a new health check without any data", async || Ok(())).await?;
+    // The first answer of all, and every one after it: a check that is unhealthy first would move traffic as it is made.
+    let new = "a new health check without any data";
+    let asked = starts_on(Side::Primary, new, CHANGE_WITHIN, ASKED_FIRST_EVERY, async || names.side().await);
+    println!("{new}: the primary side is the first to answer, after {} s", asked.await?.as_secs());
+    names.stays(Side::Primary, new, STAYS_FOR, async || Ok(())).await?;
     names
         .stays(Side::Primary, "0, each minute", STAYS_FOR, async || {
             account.publish(Side::Primary, now()).await
@@ -289,6 +294,46 @@ impl Names {
         println!("{what}: the {side:?} side answers for {} s", time.as_secs());
         Ok(())
     }
+}
+
+/// Asks until anybody answers, and sees to it that it is `side`; says after how long. An answer of the other side between two
+/// questions is not seen.
+async fn starts_on(
+    side: Side,
+    what: &str,
+    within: Duration,
+    every: Duration,
+    ask: impl AsyncFn() -> Option<Side>,
+) -> Result<Duration> {
+    let began = Instant::now();
+    while began.elapsed() < within {
+        match ask().await {
+            Some(first) if first == side => return Ok(began.elapsed()),
+            Some(other) => {
+                let seconds = began.elapsed().as_secs();
+                return Err(
+                    format!("{what}: the {other:?} side is the first to answer, after {seconds} s").into()
+                );
+            }
+            None => tokio::time::sleep(every).await,
+        }
+    }
+    Err(format!("{what}: nobody answers within {within:?}").into())
+}
+
+#[tokio::test]
+async fn a_check_that_is_unhealthy_first_and_healthy_then_is_not_taken() {
+    let answers = async |script: &[Option<Side>]| {
+        let script = std::cell::RefCell::new(script.iter().copied());
+        let (within, every) = (Duration::from_secs(1), Duration::from_millis(1));
+        starts_on(Side::Primary, "new", within, every, async || script.borrow_mut().next().flatten()).await
+    };
+    let (primary, recovery) = (Some(Side::Primary), Some(Side::Recovery));
+    answers(&[None, None, primary, recovery]).await.expect("the first answer is the primary's");
+    let error = answers(&[None, recovery, primary]).await.expect_err("the first answer is the other's");
+    assert!(error.to_string().contains("the Recovery side is the first to answer"), "{error}");
+    let error = answers(&[]).await.expect_err("no answer is none of the primary's");
+    assert!(error.to_string().contains("nobody answers"), "{error}");
 }
 
 /// Says when a minute is over.

@@ -1,7 +1,6 @@
 //! The two copies of a ledger against the emulator's conditional puts, listings and versions: what one has lost is put back
 //! from the other, by the Lambda's own steps.
 
-use jiff::Timestamp;
 use ledger_verify::{Action, Answer, Examined, Witnessed, handle, open_stream, verify_history};
 use lifeboat_ledger::writer::Writer;
 use lifeboat_ledger::{Holder, StreamProof, Tail, slot};
@@ -9,11 +8,12 @@ use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
 use lifeboat_rules::epoch::{Cause, Claim};
 use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::plan::Witness;
-use lifeboat_rules::{Mode, Plan, PlanRef, Request, Run, Step, Trigger, TriggerKind};
+use lifeboat_rules::{Plan, Request, Run, Step};
 use lifeboat_runtime::{Context, Put, Store, now};
+use lifeboat_tests::given;
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::proxy::{Fault, Scope};
-use lifeboat_tests::world::{Clients, ORIGIN_LAMBDA, World, WorldOptions, places};
+use lifeboat_tests::world::{Clients, ORIGIN_LAMBDA, World, WorldOptions};
 use run_control::claim_epoch;
 use serde_json::json;
 
@@ -58,32 +58,18 @@ impl Stage {
             control_bucket: CONTROL.into(),
             evidence_bucket: EVIDENCE.into(),
         };
-        let json =
-            std::fs::read(places::repository().join("functions/rules/tests/plan.json")).expect("a plan");
-        let mut plan = Plan::from_json(&json).expect("a good plan");
+        let mut plan = given::plan();
         plan.probe.log_still_seconds = STILL_SECONDS;
         plan.ledger.streams = vec![STREAM.into()];
         plan.ledger.bucket = LOG.into();
         plan.ledger.witness = Some(Witness { prefix: "witness/".into(), required, objects_max: 1_000 });
-        let body = plan.canonical_json();
-        let put = clients.s3.put_object().bucket(CONTROL).key(PLAN_KEY).body(body.clone().into());
-        let version = put.send().await.expect("a plan").version_id().expect("a version").to_owned();
+        let uploaded = given::put_plan(&clients, CONTROL, &plan).await.expect("a plan");
         for (epoch, run, cause) in [(GENESIS_EPOCH, GENESIS, Cause::Genesis), (EPOCH, RUN, Cause::HandBack)] {
             let claim = Claim { epoch, run: run.into(), at: now(), cause };
             claim_epoch(&context.store, CONTROL, "aex", &claim).await.expect("an epoch");
         }
         open_stream(&context.store, &plan, STREAM, GENESIS_EPOCH, GENESIS).await.expect("an open");
-        let run = Run {
-            id: RUN.into(),
-            mode: Mode::Failover,
-            plan: PlanRef { key: PLAN_KEY.into(), version, sha256: sha256(&body) },
-            trigger: Trigger { kind: TriggerKind::Alarm, at: None, alarm: None, by: None, reason: None },
-            admitted_at: now(),
-            deadline: Timestamp::MAX,
-            admitted_epoch: GENESIS_EPOCH,
-            fenced_epoch: 0,
-            epoch: Some(EPOCH),
-        };
+        let run = given::run(RUN, uploaded, GENESIS_EPOCH, Some(EPOCH));
         Stage { world, clients, context, plan, run, deliveries: 0 }
     }
 

@@ -7,7 +7,7 @@ use lifeboat_tests::definition::Definition;
 use lifeboat_tests::independence::{
     COMMAND, Code, Entrance, Independence, STRATEGIES, Sources, parts, path, read_sources,
 };
-use lifeboat_tests::{FUNCTIONS, diagram, template, world::places};
+use lifeboat_tests::{FUNCTIONS, page, template, world::places};
 use serde_json::{Value, json};
 
 fn template() -> Value {
@@ -125,7 +125,7 @@ fn the_page_is_what_was_derived() {
     for name in parts.keys() {
         assert!(page.contains(&format!("<!-- diagram:{name} -->")), "the page does not show `{name}`");
     }
-    let renewed = diagram::renewed(&page, &parts).expect("marks in pairs");
+    let renewed = page::renewed(&page, &parts).expect("marks in pairs");
     assert!(page == renewed, "the page is older than what it tells of; renew it: {COMMAND}");
 }
 
@@ -189,8 +189,25 @@ fn what_cannot_be_followed_is_a_finding() {
         let code = small(&format!("fn main() {{ {body} }}"), lib);
         code.reach("small", Entrance::Event, "switch").unread
     };
-    assert!(unread("owner.s3.get_object();").is_empty());
+    for seen in [
+        "owner.s3.get_object();",
+        "let s3 = aws_sdk_s3::Client::new(&config); s3.get_object();",
+        "let owner = Owner { s3: aws_sdk_s3::Client::new(&config) }; owner.s3.get_object();",
+    ] {
+        assert_eq!(unread(seen), BTreeSet::new(), "{seen}");
+    }
     for hidden in [
+        "let mine = aws_sdk_s3::Client::new(&config); mine.get_object();",
+        "let mine = Client::from_conf(config); mine.get_object();",
+        "let mine = aws_sdk_s3::Client::new(&load().await).clone(); mine.get_object();",
+        "let s3 = aws_sdk_route53::Client::new(&config); s3.get_object();",
+        "let mine: aws_sdk_s3::Client = made(); mine.get_object();",
+        "all(|mine: &Client| mine.get_object());",
+        "aws_sdk_s3::Client::new(&config).get_object();",
+        "builder.region(there);",
+        "builder.set_region(Some(there));",
+        "builder.set_endpoint_url(Some(there));",
+        "let there = Region::new(\"us-east-1\");",
         "let other = &owner.s3; other.get_object();",
         "let other = owner.s3.clone(); other.get_object();",
         "let Owner { s3: other } = owner; other.get_object();",
@@ -199,5 +216,8 @@ fn what_cannot_be_followed_is_a_finding() {
     ] {
         assert!(!unread(hidden).is_empty(), "not seen: {hidden}");
     }
+    let code =
+        small("fn main() { small::made().get_object(); }", "pub fn made() -> aws_sdk_s3::Client { x() }");
+    assert!(!code.reach("small", Entrance::Event, "switch").unread.is_empty(), "a client that is given back");
     assert!(Code::read(&Sources::from([("a/src/main.rs".into(), "fn (".into())])).is_err());
 }

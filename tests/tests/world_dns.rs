@@ -5,11 +5,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic};
+use aws_sdk_cloudwatch::types::{MetricDatum, StateValue};
 use aws_sdk_route53::types::{
-    AlarmIdentifier, Change, ChangeAction, ChangeBatch, CloudWatchRegion, HealthCheckConfig, HealthCheckType,
-    InsufficientDataHealthStatus, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, RrType, Vpc,
-    VpcRegion,
+    Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, RrType,
+    Vpc, VpcRegion,
 };
 use futures::future::join_all;
 use hickory_proto::op::ResponseCode;
@@ -19,6 +18,8 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::Protocol;
 use hickory_resolver::net::{DnsError, NetError};
+use lifeboat_rules::dns::switch::METRIC_NAMESPACE;
+use lifeboat_tests::world::deploy::create_gate;
 use lifeboat_tests::world::{World, WorldOptions};
 
 fn set(name: &str, kind: RrType, ttl: i64, values: &[&str]) -> ResourceRecordSet {
@@ -151,34 +152,6 @@ async fn what_route_53_holds_is_what_dns_answers() {
 
 const ALARM: &str = "lifeboat-aex-traffic-on-recovery";
 
-/// A health check on an alarm of the recovery Region, which both are new.
-async fn gate(world: &World) -> String {
-    let clients = world.clients(world.recovery());
-    let alarm = clients
-        .cloudwatch
-        .put_metric_alarm()
-        .alarm_name(ALARM)
-        .namespace("Lifeboat")
-        .metric_name("TrafficOnRecovery")
-        .dimensions(Dimension::builder().name("Plan").value("aex").build())
-        .statistic(Statistic::Maximum)
-        .period(60)
-        .evaluation_periods(1)
-        .threshold(1.0)
-        .comparison_operator(ComparisonOperator::GreaterThanOrEqualToThreshold)
-        .treat_missing_data("ignore");
-    alarm.send().await.unwrap();
-    let alarm = AlarmIdentifier::builder().name(ALARM).region(CloudWatchRegion::EuCentral1).build().unwrap();
-    let config = HealthCheckConfig::builder()
-        .r#type(HealthCheckType::CloudwatchMetric)
-        .alarm_identifier(alarm)
-        .insufficient_data_health_status(InsufficientDataHealthStatus::LastKnownStatus)
-        .build()
-        .unwrap();
-    let create = clients.route53.create_health_check().caller_reference("gate").health_check_config(config);
-    create.send().await.unwrap().health_check.unwrap().id
-}
-
 /// Both halves of a pair, the primary one behind `check`.
 fn pair(name: &str, check: &str) -> [Change; 2] {
     let half = |value: &str, failover: ResourceRecordSetFailover, check: Option<&str>| {
@@ -206,7 +179,8 @@ async fn address(resolver: &TokioResolver, name: &str) -> (String, u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_pair_answers_by_the_alarm_of_its_check() {
     let world = World::start(WorldOptions::default()).await.unwrap();
-    let (zone, check) = (Zone::create(&world).await, gate(&world).await);
+    let check = create_gate(&world.clients(world.recovery()), "aex").await.unwrap();
+    let zone = Zone::create(&world).await;
     let alias = set("aapl.md.aex.internal", RrType::Cname, 5, &["gateway.aex.internal"]);
     let [primary, secondary] = pair("gateway.aex.internal", &check);
     zone.change(vec![primary, secondary, change(ChangeAction::Create, alias)]).await;
@@ -215,7 +189,7 @@ async fn a_failover_pair_answers_by_the_alarm_of_its_check() {
     let cloudwatch = world.clients(world.recovery()).cloudwatch;
     let point = async |value: f64| {
         let datum = MetricDatum::builder().metric_name("TrafficOnRecovery").value(value).build();
-        cloudwatch.put_metric_data().namespace("Lifeboat").metric_data(datum).send().await.unwrap();
+        cloudwatch.put_metric_data().namespace(METRIC_NAMESPACE).metric_data(datum).send().await.unwrap();
     };
     let state = async |state: StateValue| {
         let set = cloudwatch.set_alarm_state().alarm_name(ALARM).state_value(state);
@@ -261,7 +235,8 @@ const PAIRS_A_BATCH: usize = 500;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_pairs_move_together_and_answer_while_the_zone_is_listed() {
     let world = World::start(WorldOptions::default()).await.unwrap();
-    let (zone, check) = (Zone::create(&world).await, gate(&world).await);
+    let check = create_gate(&world.clients(world.recovery()), "aex").await.unwrap();
+    let zone = Zone::create(&world).await;
     let names: Vec<String> = (0..PAIRS).map(|number| format!("s{number}.md.aex.internal")).collect();
     for names in names.chunks(PAIRS_A_BATCH) {
         zone.change(names.iter().flat_map(|name| pair(name, &check)).collect()).await;

@@ -1,10 +1,11 @@
 //! Moving the traffic of a plan by hand, under either strategy.
 
-use dns_flip::{Moved, Mover, RecordsMoved, move_traffic};
-use lifeboat_rules::dns::switch::{FlipObject, key};
+use dns_flip::{Evidence, Moved, Mover, RecordsMoved, Switched, move_traffic};
+use lifeboat_rules::dns::switch::key;
 use lifeboat_rules::dns::{Flip, decide};
 use lifeboat_rules::plan::{Side, Strategy};
-use lifeboat_rules::{ErrorName, StepError};
+use lifeboat_rules::{ErrorName, Step, StepError};
+use lifeboat_runtime::{Context, FoundFlip, find_newest_flip, now};
 
 use super::AfterRun;
 use crate::aws;
@@ -46,12 +47,15 @@ impl AfterRun<'_> {
 
     async fn look_at_flips(&self, side: Side, epoch: u64) -> Result<Moves, StepError> {
         match self.newest_flip().await?.filter(|flip| flip.epoch >= epoch) {
-            Some(flip) if flip.epoch > epoch => Err(StepError::fenced(format!(
-                "{} has moved the traffic under epoch {}; this is for epoch {epoch}",
-                flip.run, flip.epoch
-            ))),
-            Some(flip) if flip.side == side => Ok(Moves::Done),
-            _ => Ok(Moves::ToDo),
+            None => Ok(Moves::ToDo),
+            Some(flip) if flip.epoch > epoch => {
+                let by = match &flip.object {
+                    Ok(object) => format!("{} has moved the traffic under epoch {}", object.run, flip.epoch),
+                    Err(error) => error.to_string(),
+                };
+                Err(StepError::fenced(format!("{by}; this is for epoch {epoch}")))
+            }
+            Some(flip) => Ok(if flip.object?.side == side { Moves::Done } else { Moves::ToDo }),
         }
     }
 
@@ -64,27 +68,43 @@ impl AfterRun<'_> {
         })
     }
 
-    /// The newest flip under `switch`; none where nobody has flipped.
-    pub(crate) async fn newest_flip(&self) -> Result<Option<FlipObject>, StepError> {
-        dns_flip::newest_flip(&self.store, &self.args.plan.control.bucket, &self.plan.name).await
+    /// The newest flip under `switch`, whether or not it can be read; none where nobody has flipped.
+    pub(crate) async fn newest_flip(&self) -> Result<Option<FoundFlip>, StepError> {
+        let control = &self.args.plan.control.bucket;
+        Ok(find_newest_flip(&self.store, control, &self.plan.name).await?.0)
     }
 
-    /// Moves the traffic as the run's own step does, which is called again until it has come to its end.
+    /// Moves the traffic as the run's own step does, which is called again until it has come to its end. What it changes
+    /// record by record is left whole as evidence of `run`.
     pub(crate) async fn move_traffic(&self, side: Side, epoch: u64, run: &str) -> Result<Moved, StepError> {
-        let mover = Mover {
-            store: &self.store,
-            control_bucket: &self.args.plan.control.bucket,
-            zone: &self.zone,
-            gate: &self.gate,
+        let context = Context {
+            store: self.store.clone(),
+            control_bucket: self.args.plan.control.bucket.clone(),
+            evidence_bucket: self.args.evidence.evidence_bucket.clone(),
+        };
+        let mut step = Step {
+            run: run.to_owned(),
+            plan_key: format!("plan/{}.json", self.plan.name),
+            name: "traffic by hand".to_owned(),
+            entered: now().to_string(),
+            attempt: 0,
         };
         let _progress = Progress::show(format!("moving the traffic of {}", self.plan.name));
-        for _ in 1..CALLS_MAX {
+        loop {
+            let mover = Mover {
+                store: &self.store,
+                control_bucket: &self.args.plan.control.bucket,
+                zone: &self.zone,
+                gate: &self.gate,
+                evidence: Some(Evidence { context: &context, step: &step, now }),
+            };
             match move_traffic(mover, &self.plan, side, epoch, run).await {
-                Err(error) if error.name == ErrorName::NotReady => {}
+                Err(error) if error.name == ErrorName::NotReady && step.attempt + 1 < CALLS_MAX => {
+                    step.attempt += 1;
+                }
                 ended => return ended,
             }
         }
-        move_traffic(mover, &self.plan, side, epoch, run).await
     }
 
     /// What a person is asked about.
@@ -126,13 +146,7 @@ impl AfterRun<'_> {
 /// What moving the traffic has done, for a person.
 pub(crate) fn moved_in_words(moved: &Moved) -> (&'static str, String) {
     match moved {
-        Moved::Switch(switched) => {
-            let published = match switched.published {
-                Some(_) => "published",
-                None => "not published yet: the keeper does it within a minute",
-            };
-            ("traffic", format!("moved by {}, {published}", switched.key))
-        }
+        Moved::Switch(switched) => ("traffic", format!("moved {}", by_flip(switched))),
         Moved::Records(records) => {
             let RecordsMoved { batches, changed, records, .. } = records;
             let done = match batches {
@@ -145,8 +159,17 @@ pub(crate) fn moved_in_words(moved: &Moved) -> (&'static str, String) {
     }
 }
 
+/// By which flip, for a person.
+pub(super) fn by_flip(switched: &Switched) -> String {
+    let published = match switched.published {
+        Some(_) => "published",
+        None => "not published yet: the keeper does it within a minute",
+    };
+    format!("by {}, {published}", switched.key)
+}
+
 /// A side, for a person.
-fn in_words(side: Side) -> &'static str {
+pub(super) fn in_words(side: Side) -> &'static str {
     match side {
         Side::Primary => "the primary",
         Side::Recovery => "the recovery side",

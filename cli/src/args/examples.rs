@@ -20,7 +20,10 @@ Examples:
   LIFEBOAT_CONTROL_BUCKET=aex-control lifeboat plan upload infra/plans/example.yaml --profile drill --json
 
 Templates are stored by their content, so uploading twice changes nothing; the plan becomes a new version of
-plan/<name>.json, which the next run uses.";
+plan/<name>.json, which the next run uses. While the traffic is on the recovery side, a plan is refused by which a
+hand-back would leave some of it there: another strategy, another zone or a name taken out under `records`, another
+recovery Region. Only then, and where the plan that is stored differs in one of these, are its newest flip or its
+records read.";
 
 pub(super) const INIT_EXAMPLES: &str = "\
 Examples:
@@ -47,7 +50,11 @@ Examples:
 The whole ledger is proven first. Then, in this order: a new epoch is claimed, its fence is put into the log bucket (a
 recovery side that writes stops by itself), every stream is opened for the primary, the traffic is moved back under that
 epoch (by one object under the strategy `switch`, by editing the records under `records`), and the manifest is written.
-Stopped on the way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.";
+Stopped on the way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.
+
+Where the primary has the pen already and the traffic is not with it (a hand-back with --keep-records, or a newest flip
+that no epoch accounts for or that cannot be read), a new epoch moves the traffic alone. A plan by which not all would
+move that a run has moved is refused, and the version to bring back is named.";
 
 pub(super) const FLIP_EXAMPLES: &str = "\
 Examples:

@@ -33,6 +33,7 @@ pub(super) async fn run(args: &DnsCheckArgs) -> Result<Report, Failure> {
         networks: &args.networks,
         epoch: standing.epoch,
         flip: standing.flip.as_ref(),
+        unreadable: standing.unreadable.as_ref(),
         gate: gate.as_ref(),
     });
     let networks = match hosted.networks.as_slice() {
@@ -72,6 +73,7 @@ pub(super) async fn run(args: &DnsCheckArgs) -> Result<Report, Failure> {
             "networks": hosted.networks,
             "epoch": standing.epoch,
             "flip": standing.flip,
+            "unreadable_flip": standing.unreadable,
             "findings": findings,
         }),
         exit: if findings.is_empty() { Exit::Done } else { Exit::Halted },

@@ -6,11 +6,11 @@ use aws_sdk_route53::types::{
 };
 use dns_flip::Zone;
 use lifeboat_rules::dns::Found;
-use lifeboat_rules::dns::check::{Alarm, Gate, HealthCheck, HostedZone, Watched};
+use lifeboat_rules::dns::check::{Alarm, Gate, HealthCheck, HostedZone, UnreadableFlip, Watched};
 use lifeboat_rules::dns::switch::{FlipObject, alarm_name};
 use lifeboat_rules::plan::Record;
 use lifeboat_rules::{Plan, StepError};
-use lifeboat_runtime::Store;
+use lifeboat_runtime::{FoundFlip, Store, find_newest_flip};
 
 use crate::args::PlanArgs;
 use crate::aws;
@@ -38,6 +38,8 @@ pub(super) struct Standing {
     pub(super) epoch: u64,
     /// The newest flip of the strategy `switch`.
     pub(super) flip: Option<FlipObject>,
+    /// What lies in its place and is none.
+    pub(super) unreadable: Option<UnreadableFlip>,
 }
 
 impl Eyes {
@@ -66,7 +68,14 @@ impl Eyes {
         let (store, control, plan) = (&self.store, &self.control, &self.plan.name);
         let read = async {
             let epoch = run_control::newest_epoch(store, control, plan).await?;
-            Ok(Standing { epoch, flip: dns_flip::newest_flip(store, control, plan).await? })
+            let (flip, unreadable) = match find_newest_flip(store, control, plan).await? {
+                (None, _) => (None, None),
+                (Some(FoundFlip { object: Ok(flip), .. }), _) => (Some(flip), None),
+                (Some(FoundFlip { object: Err(why), key, .. }), _) => {
+                    (None, Some(UnreadableFlip { key, why: why.to_string() }))
+                }
+            };
+            Ok(Standing { epoch, flip, unreadable })
         };
         read.await.map_err(|error: StepError| {
             aws::step_failure(

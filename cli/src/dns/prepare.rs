@@ -53,6 +53,19 @@ pub(super) async fn run(args: &PrepareArgs) -> Result<Report, Failure> {
 
 /// While the recovery side has the traffic a new pair would answer from there, and a plain record from a dead side.
 fn refuse_while_on_recovery(plan: &Plan, standing: &Standing) -> Result<(), Failure> {
+    if let Some(unreadable) = &standing.unreadable {
+        return Err(Failure {
+            cause: Some(unreadable.why.clone()),
+            ..Failure::new(
+                Exit::Halted,
+                format!(
+                    "where the traffic of {} is cannot be known: the newest flip, {}, cannot be read; nothing was done",
+                    plan.name, unreadable.key
+                ),
+                "find out who put it; after `lifeboat handback`, which puts a newer one, run this again",
+            )
+        });
+    }
     let Some(flip) = standing.flip.as_ref().filter(|flip| flip.side == Side::Recovery) else { return Ok(()) };
     Err(Failure::new(
         Exit::Halted,
@@ -174,7 +187,8 @@ impl Work<'_> {
     async fn put(&self, batch: &[Edit]) -> Result<Result<(), Rejected>, StepError> {
         let changes: Vec<Change> = batch.iter().flat_map(|edit| edit.changes.clone()).collect();
         let comment = format!("lifeboat {} dns prepare: {}", self.eyes.plan.name, self.becomes());
-        self.eyes.zone.change(&self.eyes.plan.dns.zone_id, &comment, &changes).await
+        let put = self.eyes.zone.change(&self.eyes.plan.dns.zone_id, &comment, &changes).await?;
+        Ok(put.map(|_| ()))
     }
 
     fn becomes(&self) -> &'static str {

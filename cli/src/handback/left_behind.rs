@@ -1,56 +1,77 @@
-//! Traffic that a hand-back was told to leave where it was, brought after the pen by the next one.
+//! Traffic that does not follow the pen though the primary holds it, brought after it under an epoch of its own: where a
+//! hand-back was told to keep it, or where the newest flip is one that no epoch accounts for.
 
 use lifeboat_ledger::{PenState, StreamProof};
-use lifeboat_rules::dns::switch::FlipObject;
+use lifeboat_rules::admission::GENESIS_EPOCH;
+use lifeboat_rules::dns::{Fence, on_recovery};
 use lifeboat_rules::plan::{Side, Strategy};
-use lifeboat_rules::{ErrorName, Outcome};
+use lifeboat_rules::{Outcome, StepError};
 use serde_json::json;
 
-use crate::after_run::{self, AfterRun, moved_in_words};
-use crate::args::HandbackArgs;
+use super::HandBack;
+use crate::after_run::{self, AfterRun, Compared, moved_in_words};
 use crate::aws;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Report, State};
 
-/// The flip that has left the traffic on the recovery side, where a hand-back was told to keep it there. Under `records` that
-/// is for the person who said so: whether a record was moved since is not known without Route 53.
+/// Why the traffic is to be brought after the pen, if it is.
 pub(super) async fn traffic(
     after: &AfterRun<'_>,
-    args: &HandbackArgs,
-) -> Result<Option<FlipObject>, Failure> {
-    if args.keep_records || after.plan.dns.strategy != Strategy::Switch {
-        return Ok(None);
-    }
-    let newest = after.newest_flip().await.map_err(|error| {
-        aws::step_failure(
-            format!("could not read the newest flip of {}; nothing was done", after.plan.name),
-            &error,
-        )
-    })?;
-    Ok(newest.filter(|flip| flip.side == Side::Recovery))
+    streams: &[StreamProof],
+) -> Result<Option<String>, Failure> {
+    let looked = match after.plan.dns.strategy {
+        Strategy::Switch => by_the_flips(after).await,
+        Strategy::Records => by_the_zone(after, streams).await,
+    };
+    looked.map_err(|error| {
+        let what = format!("could not see where the traffic of {} is; nothing was done", after.plan.name);
+        aws::step_failure(what, &error)
+    })
 }
 
-/// Moves the traffic to the primary, under the epoch by which it has the pen: nothing is claimed and nobody loses a pen.
-pub(super) async fn bring(
-    after: &AfterRun<'_>,
-    streams: &[StreamProof],
-    flip: &FlipObject,
-) -> Result<Report, Failure> {
-    let plan = &after.plan;
+async fn by_the_flips(after: &AfterRun<'_>) -> Result<Option<String>, StepError> {
+    let Some(flip) = after.newest_flip().await? else { return Ok(None) };
+    let claimed = after.newest.epoch;
+    Ok(match flip.object {
+        Err(_) => Some(format!("nobody knows where: {} is no flip object", flip.key)),
+        Ok(_) if flip.epoch > claimed => {
+            Some(format!("by {}, of an epoch that nobody has claimed: the newest is {claimed}", flip.key))
+        }
+        Ok(object) if object.side == Side::Recovery => {
+            Some(format!("on the recovery side since epoch {} ({})", object.epoch, object.run))
+        }
+        Ok(_) => None,
+    })
+}
+
+/// A pen that a hand-back has given has left a fence, unless Route 53 would not take it.
+async fn by_the_zone(after: &AfterRun<'_>, streams: &[StreamProof]) -> Result<Option<String>, StepError> {
     let epochs = streams.iter().filter_map(|stream| match stream.pen.state() {
         PenState::Open { epoch, .. } => Some(*epoch),
         _ => None,
     });
-    let epoch = epochs.max().unwrap_or_default();
-    let holder = after.holders_down_to(epoch).await?.pop().filter(|holder| holder.epoch == epoch);
-    let holder = holder.ok_or_else(|| {
-        let what = format!(
-            "the primary of {} holds the pen under epoch {epoch}, which nobody has claimed",
-            plan.name
-        );
-        Failure::new(Exit::Halted, format!("{what}; nothing was done"), "find out who opened it")
-    })?;
+    let pen = epochs.max().unwrap_or_default();
+    if pen <= GENESIS_EPOCH {
+        return Ok(None);
+    }
+    let (plan, records) = (&after.plan, &after.records);
+    let found = after.zone.read(plan, records).await?;
+    if Fence::find(plan, &found)?.is_none_or(|fence| fence.epoch < pen) {
+        return Ok(Some(format!(
+            "as older epochs have left it: the fence of epoch {pen} is not in {}",
+            plan.dns.zone
+        )));
+    }
+    Ok(match on_recovery(records, &found) {
+        0 => None,
+        count => Some(format!("on the recovery side with {count} of {} records", records.len())),
+    })
+}
+
+/// Moves the traffic to the primary, which keeps the pen: no stream is opened, and nobody loses one.
+pub(super) async fn bring(after: &AfterRun<'_>, why: &str, compared: Compared) -> Result<Report, Failure> {
+    let plan = &after.plan;
+    let epoch = after.next_epoch().await?;
     let next = "mend it, then run the same command again";
     after.look_at_traffic(Side::Primary, epoch, next).await?;
     after.agree(vec![
@@ -58,47 +79,42 @@ pub(super) async fn bring(
             "This moves the traffic of {} back to the primary in {}, which holds the pen:",
             plan.name, plan.regions.primary
         ),
-        format!("  epoch    {epoch}, of {} ({})", holder.run, after_run::came_to(&holder)),
-        format!("  now      on the recovery side since epoch {} ({})", flip.epoch, flip.run),
+        format!("  epoch    {epoch}, after {} ({})", after.newest.epoch, after_run::came_to(&after.newest)),
+        format!("  now      {why}"),
         after.will_move(Side::Primary, epoch),
     ])?;
-    let moved = after.move_traffic(Side::Primary, epoch, &holder.run).await;
-    let moved = moved.map_err(|error| {
-        let what = format!("the traffic of {} could not be moved back", plan.name);
-        match error.name {
-            ErrorName::Fenced => after.superseded(what, &error),
-            _ => aws::step_failure(what, &error),
-        }
+    let now = lifeboat_runtime::now();
+    let back = HandBack { after, epoch, run: after_run::name("handback", now) };
+    back.claim(now).await?;
+    let moved = after.move_traffic(Side::Primary, epoch, &back.run).await.map_err(|error| {
+        let what =
+            format!("epoch {epoch} is claimed, and the traffic of {} is not known to be moved", plan.name);
+        back.stopped(what, &error)
     })?;
-    let run = after_run::name("handback", lifeboat_runtime::now());
-    let facts = json!({
-        "by": after.by,
-        "epoch": epoch,
-        "finishes": holder.run,
-        "traffic_was": flip,
-        "traffic": moved,
-    });
-    let manifest = after.close(&run, Outcome::HandedBack, facts.clone()).await.map_err(|error| {
+    let facts = json!({ "by": after.by, "epoch": epoch, "traffic_was": why, "traffic": moved });
+    let manifest = after.close(&back.run, Outcome::HandedBack, facts.clone()).await.map_err(|error| {
         let what =
             format!("the traffic of {} is moved back, and the manifest is not known to be stored", plan.name);
-        Failure::new(Exit::Halted, what, "mend the cause; the traffic is where it is to be").because(&error)
+        back.stopped(what, &error)
     })?;
+    let mut warnings = vec![after.not_asked(Side::Primary)];
+    warnings.extend(compared.into_warnings());
     Ok(Report {
         headline: format!(
             "the primary of {} holds the pen already; the traffic is moved back to it",
             plan.name
         ),
         details: vec![
-            ("epoch", format!("{epoch}, of {}", holder.run)),
+            ("epoch", format!("{epoch}, run {}", back.run)),
             moved_in_words(&moved),
             ("manifest", manifest.key.clone()),
         ],
-        warnings: vec![after.not_asked(Side::Primary)],
+        warnings,
         json: json!({
             "plan": plan.name,
             "handback": State::Done,
             "epoch": epoch,
-            "run": run,
+            "run": back.run,
             "reason": after.args.word.reason,
             "facts": facts,
             "manifest": manifest,

@@ -8,7 +8,6 @@ mod folder;
 mod job;
 mod told;
 
-use std::sync::Arc;
 use std::thread;
 
 use lifeboat_ledger::Format;
@@ -33,8 +32,6 @@ use crate::source;
 struct Reading {
     layout: Layout,
     format: Format,
-    /// Under which deliveries are judged; none of a ledger without leases.
-    leases: Arc<Leases>,
     threads: usize,
 }
 
@@ -56,13 +53,12 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Report, Failure> {
         }
     }
     let leased = plan.as_ref().map(|plan| &plan.ledger).filter(|ledger| ledger.lease.is_some());
-    let mut reading = Reading {
+    let reading = Reading {
         layout: match (args.layout, leased) {
             (generate::Layout::Segments, None) => Layout::Segments,
             (generate::Layout::Firehose, _) | (_, Some(_)) => Layout::Firehose,
         },
         format,
-        leases: Arc::default(),
         threads: args.threads.map_or_else(threads, usize::from),
     };
     let fold = match Place::parse(&args.place)? {
@@ -75,7 +71,6 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Report, Failure> {
             if let Some(ledger) = leased {
                 // Before the deliveries: what a later holder sends is then newer than the leases.
                 expect.leases = leases(&store, &Ledger { bucket: bucket.clone(), ..ledger.clone() }).await?;
-                reading.leases = Arc::new(expect.leases.clone());
             }
             bucket::read(store, &bucket, &prefix, &reading, &expect).await
         })?,

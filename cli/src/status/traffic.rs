@@ -72,7 +72,10 @@ async fn by_the_records(
     let side = [Side::Primary, Side::Recovery].into_iter().find(moved_to);
     Ok(match side {
         None => {
-            let reason = format!("epoch {epoch} has moved other records than those of the plan as it is now");
+            let reason = format!(
+                "epoch {epoch} has kept the records as they were, partly on either side, or has moved others than those of the \
+                 plan as it is now"
+            );
             traffic(None, Some(epoch), reason)
         }
         Some(side) if fence.index < fence.of => {

@@ -105,7 +105,7 @@ fn described(alarm: &Alarm) -> Vec<u8> {
     let dimension = map(&[("Name", text("Plan")), ("Value", text("aex"))]);
     map(&[
         ("AlarmName", text("lifeboat-aex-traffic-on-recovery")),
-        ("Namespace", text("Lifeboat")),
+        ("Namespace", text("Lifeboat/Traffic")),
         ("MetricName", text("TrafficOnRecovery")),
         ("Dimensions", list([dimension].into_iter())),
         ("Statistic", text(alarm.statistic)),

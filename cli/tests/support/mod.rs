@@ -12,7 +12,7 @@ pub mod world;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -139,7 +139,14 @@ impl Folder {
         self.run(command, environment, typed)
     }
 
-    fn run(&self, mut command: Command, environment: &[(&str, &str)], typed: &str) -> Run {
+    /// The command, begun and not waited for: whoever has it sees to its end.
+    pub fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(arguments);
+        self.spawn(command, environment)
+    }
+
+    fn spawn(&self, mut command: Command, environment: &[(&str, &str)]) -> Child {
         command.current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") || name.to_string_lossy().starts_with("LIFEBOAT_") {
@@ -150,15 +157,14 @@ impl Folder {
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command.envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command runs");
+        command.spawn().expect("the command runs")
+    }
+
+    fn run(&self, command: Command, environment: &[(&str, &str)], typed: &str) -> Run {
+        let mut child = self.spawn(command, environment);
         // A command that asks for nothing may end before it is written to.
         let _ = child.stdin.take().expect("it is piped").write_all(typed.as_bytes());
-        let output = child.wait_with_output().expect("the command ends");
-        Run {
-            code: output.status.code().expect("no signal"),
-            out: String::from_utf8(output.stdout).expect("UTF-8"),
-            err: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        Run::of(child)
     }
 }
 
@@ -171,6 +177,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// Waits for the end of `command`.
+    pub fn of(command: Child) -> Run {
+        let output = command.wait_with_output().expect("the command ends");
+        Run {
+            code: output.status.code().expect("no signal"),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            err: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
     /// Standard output as the one line of JSON that it must be.
     #[track_caller]
     pub fn json(&self) -> Value {

@@ -5,6 +5,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_route53::Client;
+use aws_sdk_route53::config::{BehaviorVersion, Config, Credentials, Region};
+use dns_flip::Zone;
+use lifeboat_rules::Plan;
+use lifeboat_rules::dns::{Change, Flip, decide};
+use lifeboat_rules::plan::Side;
+use tokio::runtime::Runtime;
+
 use super::http::{self, Answer, Request};
 
 /// A record set as the wire has it.
@@ -124,6 +132,31 @@ impl Route53 {
         let endpoint =
             http::serve(move |request| answer(request, &mut shared.lock().expect("no panic in the server")));
         Self { endpoint, state }
+    }
+
+    /// The batch of a run of `epoch` that has read the zone as it is now, and sends it later: [`Self::takes`].
+    pub fn decide(&self, plan: &Plan, side: Side, epoch: u64) -> Vec<Change> {
+        let read = async { self.zone().read(plan, &plan.dns.records).await };
+        let found = Runtime::new().expect("a runtime").block_on(read).expect("a zone");
+        match decide(plan, &plan.dns.records, side, epoch, &found).expect("a decision") {
+            Flip::Batch(batch) => batch.changes,
+            nothing => panic!("{nothing:?}"),
+        }
+    }
+
+    /// Sends a batch; whether it is taken.
+    pub fn takes(&self, plan: &Plan, changes: &[Change]) -> bool {
+        let change = async { self.zone().change(&plan.dns.zone_id, "late", changes).await };
+        Runtime::new().expect("a runtime").block_on(change).expect("an answer").is_ok()
+    }
+
+    fn zone(&self) -> Zone {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "a test"))
+            .endpoint_url(&self.endpoint);
+        Zone::new(Client::from_conf(config.build()))
     }
 
     pub fn environment(&self) -> [(&str, &str); 1] {

@@ -19,12 +19,16 @@ const STORED_AT: &str = "2026-11-23T11:59:55.000Z";
 struct State {
     objects: BTreeMap<String, Object>,
     puts: Vec<String>,
+    /// What each put that was answered with a version has stored, by its path and that version.
+    versions: BTreeMap<(String, String), Vec<u8>>,
     versioned: bool,
     /// Status and code of every answer, once set.
     refusal: Option<(u16, &'static str)>,
     trouble: Option<Trouble>,
     /// Stored together with the first put of a path that contains the first text: its path and its body.
     companion: Option<(String, String, Vec<u8>)>,
+    /// The prefixes of all listings, page by page.
+    listings: Vec<String>,
     /// Regions that requests were signed for.
     regions: Vec<String>,
 }
@@ -150,6 +154,20 @@ impl S3 {
         self.lock().puts.clone()
     }
 
+    /// How often what begins with `prefix` was listed.
+    pub fn listings_of(&self, prefix: &str) -> usize {
+        self.lock().listings.iter().filter(|listed| *listed == prefix).count()
+    }
+
+    /// The version that the newest put of `path` was answered with.
+    pub fn version(&self, path: &str) -> String {
+        let state = self.lock();
+        let number = |version: &str| version.trim_start_matches('v').parse::<usize>().ok();
+        let of_path = state.versions.keys().filter(|(at, _)| at == path);
+        let newest = of_path.max_by_key(|(_, version)| number(version));
+        newest.unwrap_or_else(|| panic!("no put of {path}")).1.clone()
+    }
+
     /// The Regions that were called, each once.
     pub fn regions(&self) -> Vec<String> {
         let mut regions = self.lock().regions.clone();
@@ -184,10 +202,19 @@ fn answer(request: &Request, state: &mut State) -> Answer {
     }
     match request.method.as_str() {
         "PUT" => put(request, state),
-        "GET" if request.query.contains("list-type=2") => list(request, state),
+        "GET" if request.query.contains("list-type=2") => {
+            state.listings.push(request.parameter("prefix").unwrap_or_default());
+            list(request, state)
+        }
         "GET" => {
             if let Some(status) = state.suffers(Kind::GetRefused, &request.path) {
                 return error(status, "Trouble");
+            }
+            if let Some(version) = request.parameter("versionId") {
+                return match state.versions.get(&(request.path.clone(), version)) {
+                    Some(body) => (200, format!("etag: {}\r\n", etag(body)), body.clone()),
+                    None => error(404, "NoSuchVersion"),
+                };
             }
             match state.objects.get(&request.path) {
                 Some(Object { body, stored_at, .. }) => {
@@ -228,6 +255,7 @@ fn put(request: &Request, state: &mut State) -> Answer {
         return error(status, "InternalError");
     }
     let version = if state.versioned { format!("v{}", state.puts.len()) } else { "null".to_owned() };
+    state.versions.insert((request.path.clone(), version.clone()), request.body.clone());
     (200, format!("etag: {}\r\nx-amz-version-id: {version}\r\n", etag(&request.body)), Vec::new())
 }
 

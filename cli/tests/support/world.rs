@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_ledger::control::{Open, Seal};
 use lifeboat_ledger::{Control, Holder, PenState, Tail, slot};
 use lifeboat_rules::epoch::{self, Cause, Claim};
-use lifeboat_rules::evidence::{Manifest, manifest_key};
-use lifeboat_rules::{Outcome, Trigger};
+use lifeboat_rules::evidence::{Manifest, manifest_key, sha256};
+use lifeboat_rules::{Outcome, Plan, Trigger};
 use serde_json::json;
 
 use super::cloudwatch::CloudWatch;
@@ -41,11 +41,27 @@ impl World {
         assert_eq!(upload.code, 0, "{upload:?}");
     }
 
+    /// Adds a rule over so many symbols, `s0000` and on, to the plan, and uploads it. The rule's time to live is 30 s.
+    #[track_caller]
+    pub fn add_symbols(&self, count: usize) {
+        let list: String = (0..count).map(|number| format!("s{number:04}\n")).collect();
+        self.folder.write("symbols.txt", &list);
+        self.folder.replace(
+            "plan.yaml",
+            "  records:\n",
+            "  names:\n    - { name: \"{symbol}.md.aex.internal\", list: symbols.txt, type: A, ttl: 30, primary: [10.0.0.20], \
+             recovery: [10.1.0.20] }\n  records:\n",
+        );
+        self.upload();
+    }
+
     /// As [`Self::opened`], under a plan of the strategy `switch` whose gate is as it should be. Its records are plain yet.
     pub fn on_switch() -> Self {
         let world = Self::opened();
         world.folder.replace("plan.yaml", "strategy: records", "strategy: switch\n  health_check: gate");
         world.upload();
+        // What is called from here on is counted: an upload that changes the strategy looks whether anybody has flipped.
+        let world = Self { route53: Route53::start(&[(GATEWAY, "A", "5", &[PRIMARY])]), ..world };
         world.route53.set_health_check(&world.health_check(""));
         world
     }
@@ -176,14 +192,40 @@ impl World {
         Some(lifeboat_rules::dns::Fence::parse(&txt).expect("a fence").epoch)
     }
 
-    /// A run's manifest. One that has claimed an epoch was admitted under the one before.
+    /// Puts this plan in the place of the uploaded one, past everything that an upload looks at.
+    pub fn smuggle(&self, change: impl Fn(&mut Plan)) {
+        let mut plan = self.plan();
+        change(&mut plan);
+        self.s3.put("control/plan/aex.json", &plan.canonical_json());
+    }
+
+    pub fn plan(&self) -> Plan {
+        Plan::from_json(&self.s3.object("control/plan/aex.json")).expect("the Lambdas accept it")
+    }
+
+    /// The objects that were put, but for what a flip leaves of each batch.
+    pub fn puts(&self) -> Vec<String> {
+        self.s3.puts().into_iter().filter(|path| !path.contains("/left/")).collect()
+    }
+
+    /// The plan as a run pins it: what is uploaded now.
+    pub fn pinned(&self) -> serde_json::Value {
+        let path = "control/plan/aex.json";
+        json!({ "key": "plan/aex.json", "version": self.s3.version(path), "sha256": sha256(&self.s3.object(path)) })
+    }
+
+    /// A run's manifest, by the plan that is uploaded now. One that has claimed an epoch was admitted under the one before.
     pub fn close(&self, run: &str, outcome: Outcome, reason: &str, trigger: Option<Trigger>) {
         let claimed = self.epoch_of(run);
         let admitted = (claimed.is_some() || trigger.is_some())
-            .then(|| json!({ "admitted_epoch": claimed.unwrap_or(2) - 1, "trigger": trigger }));
+            .then(|| json!({ "admitted_epoch": claimed.unwrap_or(2) - 1, "trigger": trigger, "plan": self.pinned() }));
+        let has_opened = claimed.is_some_and(|epoch| {
+            *self.tail("ME1").pen().state() == PenState::Open { epoch, holder: Holder::Recovery }
+        });
+        let facts = if has_opened { json!({ "open": { "verdict": "Opened" } }) } else { json!({}) };
         let manifest = json!({
             "plan": "aex", "run": run, "outcome": outcome, "reason": reason, "closed_at": Timestamp::UNIX_EPOCH,
-            "admitted": admitted, "facts": {}, "records": [],
+            "admitted": admitted, "facts": facts, "records": [],
         });
         self.s3.put(&manifest_path(run), manifest.to_string().as_bytes());
     }

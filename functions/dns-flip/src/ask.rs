@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::confirm::Receipt;
 
-/// Questions in flight at once.
-const QUESTIONS_IN_FLIGHT: usize = 64;
+/// Questions in flight at once: as many as are handed over at once, so that all that stay silent are waited for together.
+pub(crate) const QUESTIONS_IN_FLIGHT: usize = 80;
 
 /// A resolver that keeps nothing: each question goes out.
 #[derive(Clone, Debug)]

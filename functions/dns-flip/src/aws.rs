@@ -10,15 +10,19 @@ use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::config::retry::RetryConfig;
 use aws_sdk_route53::config::timeout::TimeoutConfig;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_route53::operation::RequestId;
+use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsOutput;
 use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSetsOutput;
 use aws_sdk_route53::types::{
     Change as ApiChange, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet,
     ResourceRecordSetFailover, RrType,
 };
+use jiff::Timestamp;
 use lifeboat_rules::dns::{Change, Failover, Found, Half, RecordSet, spell};
 use lifeboat_rules::plan::Record;
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::aws_error;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// Pages of 300 record sets that a read takes at most.
@@ -40,9 +44,22 @@ pub struct Zone {
     begun: Arc<Mutex<VecDeque<Instant>>>,
 }
 
-/// Why Route 53 refused a batch; nothing of it was applied.
+/// Why Route 53 refused a batch, and the id of the request; nothing of it was applied.
 #[derive(Clone, Debug)]
 pub struct Rejected(pub String);
+
+/// What Route 53 said of a batch that it has taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The id of the change, by which Route 53 is asked whether its servers have it (`GetChange`).
+    pub change: String,
+    /// `PENDING`, or `INSYNC` where all its servers have it.
+    pub status: String,
+    /// When Route 53 took it, by its own clock.
+    pub submitted_at: Option<Timestamp>,
+    /// The id of the request, for AWS's support.
+    pub request_id: Option<String>,
+}
 
 /// Where a page of a listing begins.
 #[derive(Debug)]
@@ -157,7 +174,7 @@ impl Zone {
         zone_id: &str,
         comment: &str,
         changes: &[Change],
-    ) -> Result<Result<(), Rejected>, StepError> {
+    ) -> Result<Result<Accepted, Rejected>, StepError> {
         let what = || format!("change the records of {zone_id}");
         let invalid = |err| StepError::caused(ErrorName::Defect, what(), err);
         let mut batch = ChangeBatch::builder().comment(comment);
@@ -178,11 +195,16 @@ impl Zone {
         let request = self.route53.change_resource_record_sets().hosted_zone_id(zone_id).change_batch(batch);
         let sent = self.patiently(|| request.clone().customize().config_override(once()).send()).await;
         match sent {
-            Ok(_) => Ok(Ok(())),
-            Err(err) => match err.as_service_error() {
-                Some(service) if service.is_invalid_change_batch() => Ok(Err(Rejected(service.to_string()))),
-                _ => Err(aws_error(what(), err)),
-            },
+            Ok(taken) => Ok(Ok(accepted(&taken))),
+            Err(err) => {
+                let request = err.request_id().map_or_else(String::new, |id| format!(" (request {id})"));
+                match err.as_service_error() {
+                    Some(service) if service.is_invalid_change_batch() => {
+                        Ok(Err(Rejected(format!("{service}{request}"))))
+                    }
+                    _ => Err(aws_error(what() + &request, err)),
+                }
+            }
         }
     }
 
@@ -210,6 +232,17 @@ impl Zone {
             next_begin(&mut begun, Instant::now())
         };
         tokio::time::sleep_until(begins).await;
+    }
+}
+
+fn accepted(taken: &ChangeResourceRecordSetsOutput) -> Accepted {
+    let info = taken.change_info();
+    let submitted_at = info.and_then(|info| info.submitted_at().to_millis().ok());
+    Accepted {
+        change: info.map_or_else(String::new, |info| info.id().to_owned()),
+        status: info.map_or_else(String::new, |info| info.status().as_str().to_owned()),
+        submitted_at: submitted_at.and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+        request_id: taken.request_id().map(str::to_owned),
     }
 }
 
@@ -290,8 +323,8 @@ fn read_set(set: &ResourceRecordSet) -> Found {
         }
         _ => return foreign("has a routing policy"),
     };
-    let values = set.resource_records().iter().map(|record| record.value().to_owned());
-    Found::Set(RecordSet { half, ..RecordSet::new(&name, kind, ttl, values) })
+    let values = set.resource_records().iter().map(|record| record.value().to_owned()).collect();
+    Found::Set(RecordSet { half, ..RecordSet::as_listed(&name, kind, ttl, values) })
 }
 
 fn half(failover: Failover, identifier: &str, health_check: Option<&str>) -> Half {
@@ -300,7 +333,7 @@ fn half(failover: Failover, identifier: &str, health_check: Option<&str>) -> Hal
 
 fn write_set(record: &RecordSet) -> Result<ResourceRecordSet, aws_sdk_route53::error::BuildError> {
     let values = record
-        .values
+        .sent()
         .iter()
         .map(|value| ResourceRecord::builder().value(value).build())
         .collect::<Result<Vec<_>, _>>()?;
@@ -357,6 +390,22 @@ mod tests {
         let gated = builder().health_check_id("x").build().expect("complete");
         for (set, says) in [(weighted, "routing policy"), (gated, "health check of its own")] {
             assert!(matches!(read_set(&set), Found::Foreign { why, .. } if why.contains(says)), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_delete_sends_the_very_bytes_that_were_listed() {
+        for (kind, values) in [
+            (RrType::Cname, ["Pair.AEX.internal."].as_slice()),
+            (RrType::Aaaa, &["2001:0DB8::00b", "2001:db8::A"]),
+            (RrType::A, &["10.0.0.2", "10.0.0.1"]),
+        ] {
+            let records = values.iter().map(|v| ResourceRecord::builder().value(*v).build().expect("whole"));
+            let listed = ResourceRecordSet::builder().name("a.b.").r#type(kind).ttl(5);
+            let listed = listed.set_resource_records(Some(records.collect())).build().expect("whole");
+            let Found::Set(read) = read_set(&listed) else { panic!("{listed:?}") };
+            let sent = write_set(&read).expect("whole");
+            assert_eq!(sent.resource_records(), listed.resource_records());
         }
     }
 

@@ -1,91 +1,47 @@
 //! Confirming a flip by answers: each name is asked for until it answers from the recovery side, and leaves a receipt.
 //!
 //! A record is confirmed by its own type: a CNAME by its target, and the addresses of that target by the records that hold
-//! them, where the plan has those. What has answered is kept for one call only: a call that says `NotReady` begins anew.
+//! them, where the plan has those.
+//!
+//! A call that says `NotReady` leaves the receipts that it has; the next one reads them, and asks for the rest alone. When the
+//! time is over that the plan gives its names ([`within`]), the answer is `FlipUnconfirmed`: what goes on being silent keeps
+//! a person waiting no longer than that.
 
+mod receipts;
+mod round;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_rules::dns::confirm::within;
 use lifeboat_rules::dns::{RecordSet, wanted};
 use lifeboat_rules::plan::{Record, Side};
 use lifeboat_rules::{Plan, Step, StepError};
 use lifeboat_runtime::{Context, Left};
-use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
+use crate::Answer;
 use crate::ask::Asker;
+pub use receipts::{Confirmed, Receipt, Receipts, Unconfirmed};
+use round::Asking;
 
-/// How long one call asks before it says `NotReady`. Well below the function's own timeout (60 s), and longer than 10,000
-/// names take at the pace below.
+/// How long one call asks before it says `NotReady`: well below the function's own timeout (60 s).
 const WAIT: Duration = Duration::from_secs(20);
-/// Names that are asked for until they answer, before all are.
+/// Names that are asked for before all are, until one of them answers: as long as none does, the flip is seen nowhere.
 const CANARIES: usize = 3;
-/// Questions within one slice of time. A VPC's resolver drops what comes over 1,024 packets a second from one network
-/// interface: <https://docs.aws.amazon.com/whitepapers/latest/hybrid-cloud-dns-options-for-vpc/constraints.html>.
-/// No second has more than eleven slices, 880 questions.
-const QUESTIONS_A_SLICE: usize = 80;
-const SLICE: Duration = Duration::from_millis(100);
-/// Between two rounds of the same questions.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Names that are told of those which do not answer as they should.
+/// By how many names each call begins further on in the list: as many as a call has time for where none of them answers.
+const FURTHER_EACH_CALL: usize = 800;
+/// What a call leaves for the next one.
+const ANSWERED: &str = "answered";
+/// Names that an error tells of those which do not answer as they should, and that the last answer tells.
 const TOLD_MAX: usize = 5;
-/// The most characters that are told of each.
-const TOLD_CHARS_MAX: usize = 300;
+const TOLD_LAST_MAX: usize = 20;
 
-/// That a record answered from the recovery side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// The name that was asked for.
-    pub name: String,
-    /// The type that was asked for.
-    pub kind: String,
-    /// The values in the answer, in the one spelling.
-    pub values: Vec<String>,
-    /// The time to live in the answer, in seconds.
-    pub ttl: u32,
-    /// When it was asked for, by the asker's clock.
-    pub asked_at: Timestamp,
-    /// When the answer came, by the asker's clock.
-    pub answered_at: Timestamp,
-    /// From the question to the answer, in milliseconds.
-    pub millis: u64,
-}
-
-/// All receipts of one confirmation, as they lie in the evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipts {
-    /// Who was asked: `address:port`, or `system` for the resolver of the network that the asker is in.
-    pub resolver: String,
-    /// One for each name that was asked for.
-    pub receipts: Vec<Receipt>,
-}
-
-/// What a confirmation comes to; the receipts are an object of evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confirmed {
-    /// Names that answer from the recovery side: all that were asked for.
-    pub names: usize,
-    /// Names that the plan moves. Where they are more, those asked for are a sample.
-    pub of: usize,
-    /// The name whose answer took longest.
-    pub slowest: String,
-    /// How long that answer took, in milliseconds.
-    pub slowest_millis: u64,
-    /// When the last name answered from the recovery side.
-    pub answered_at: Timestamp,
-    /// The longest time to live, in seconds: for so long behind its answer here, a client of the same resolver may hold
-    /// the old value of a name.
-    pub staleness_seconds_max: u32,
-    /// When no client of the same resolver that obeys the time to live holds an old value of these names any more.
-    pub stale_until: Timestamp,
-    /// Where the receipts are.
-    pub receipts: Left,
-}
-
-/// Asks until every name answers from the recovery side, or the call's time is over.
+/// Asks until every name answers from the recovery side, or the call's time is over, or that of the whole confirmation.
 ///
 /// # Errors
-/// `NotReady` with how many names are to go, and the first few; as [`Context::leave`].
+/// `NotReady` with how many names are to go, and the first few; as [`Context::leave`] and [`Context::left`].
 pub(crate) async fn confirm(
     context: &Context,
     asker: &Asker,
@@ -93,12 +49,119 @@ pub(crate) async fn confirm(
     step: &Step,
     plan: &Plan,
     records: &[Record],
-) -> Result<Confirmed, StepError> {
+) -> Result<Answer, StepError> {
     let chosen = choose(plan, records);
-    let receipts = ask(asker, now, &wanted(&chosen, Side::Recovery), WAIT).await?;
-    let all = Receipts { resolver: asker.resolver().to_owned(), receipts };
-    let left = context.leave(step, "receipts", &all).await?;
-    summary(&all.receipts, &chosen, records.len(), left)
+    let wanted = wanted(&chosen, Side::Recovery);
+    let kept = kept(context, asker, step, &wanted).await?;
+    let mut pending = without(wanted, &kept);
+    let mut asking = Asking::new(asker, now, Instant::now() + WAIT);
+    // Whoever is silent is not always the first, or those behind him would never be asked.
+    let further = step.attempt as usize * FURTHER_EACH_CALL % pending.len().max(1);
+    pending.rotate_left(further);
+    let canaries: Vec<RecordSet> = spread(&pending, CANARIES).cloned().collect();
+    if !kept.is_empty() || asking.any(canaries).await {
+        pending = without(pending, &asking.receipts);
+        pending = asking.all(pending).await;
+    }
+    let (new, silent) = asking.told();
+    let leave = async |name: &str, receipts: &[Receipt]| {
+        let all = Receipts {
+            resolver: asker.resolver().to_owned(),
+            receipts: receipts.to_vec(),
+            silent: silent.clone(),
+        };
+        context.leave(step, name, &all).await
+    };
+    let all = || [kept.as_slice(), new.as_slice()].concat();
+    if pending.is_empty() {
+        let receipts = all();
+        let left = leave("receipts", &receipts).await?;
+        return Ok(Answer::FlipConfirmed(summary(&receipts, &chosen, records.len(), left)?));
+    }
+    let waited = now().duration_since(entered(step)?);
+    if waited >= SignedDuration::from_secs(within(plan, chosen.len())) {
+        let left = leave("receipts", &all()).await?;
+        let answered = kept.len() + new.len();
+        let unconfirmed = unconfirmed(&silent, pending.len(), answered, records.len(), waited, left);
+        return Ok(Answer::FlipUnconfirmed(unconfirmed));
+    }
+    if !new.is_empty() {
+        leave(ANSWERED, &new).await?;
+    }
+    Err(StepError::not_ready(format!(
+        "{} of {} names do not answer from the recovery side yet: {}",
+        pending.len(),
+        chosen.len(),
+        first(&silent, TOLD_MAX)
+    )))
+}
+
+/// The receipts that earlier calls have left, as far as they say what is wanted.
+async fn kept(
+    context: &Context,
+    asker: &Asker,
+    step: &Step,
+    wanted: &[RecordSet],
+) -> Result<Vec<Receipt>, StepError> {
+    if step.attempt == 0 {
+        return Ok(Vec::new());
+    }
+    let mut counts: HashMap<(String, String), &[String]> =
+        wanted.iter().map(|set| ((set.name.clone(), set.kind.clone()), set.values.as_slice())).collect();
+    let mut kept = Vec::new();
+    for left in context.left::<Receipts>(step, ANSWERED).await? {
+        let of_this_resolver = left.resolver == asker.resolver();
+        kept.extend(left.receipts.into_iter().filter(|receipt| {
+            let place = (receipt.name.clone(), receipt.kind.clone());
+            of_this_resolver && counts.remove(&place).is_some_and(|values| receipt.values == values)
+        }));
+    }
+    Ok(kept)
+}
+
+/// `sets` without those that have a receipt.
+fn without(sets: Vec<RecordSet>, receipts: &[Receipt]) -> Vec<RecordSet> {
+    let answered: HashSet<(&str, &str)> =
+        receipts.iter().map(|receipt| (receipt.name.as_str(), receipt.kind.as_str())).collect();
+    sets.into_iter().filter(|set| !answered.contains(&(set.name.as_str(), set.kind.as_str()))).collect()
+}
+
+/// When the confirmation began: the state is entered once, however often it calls.
+fn entered(step: &Step) -> Result<Timestamp, StepError> {
+    step.entered.parse().map_err(|err| StepError::input_invalid("step.entered", err))
+}
+
+/// The first of what is told.
+fn first(told: &[String], count: usize) -> String {
+    match told {
+        [] => "there was no time to ask for them".to_owned(),
+        told => told.iter().take(count).cloned().collect::<Vec<_>>().join("; "),
+    }
+}
+
+fn unconfirmed(
+    silent: &[String],
+    silent_count: usize,
+    names: usize,
+    of: usize,
+    waited: SignedDuration,
+    receipts: Left,
+) -> Unconfirmed {
+    let seconds = waited.as_secs();
+    Unconfirmed {
+        reason: format!(
+            "{silent_count} of {} names do not answer from the recovery side after {seconds} s: {}. The flip stands, and {names} \
+             names follow it: find with `lifeboat dns check` what keeps these from it, and mend that",
+            names + silent_count,
+            first(silent, TOLD_MAX)
+        ),
+        names,
+        of,
+        silent_count,
+        silent: silent.iter().take(TOLD_LAST_MAX).cloned().collect(),
+        waited_seconds: seconds,
+        receipts,
+    }
 }
 
 /// The records to ask for: all, or every one that the plan names itself and a sample of the others, spread evenly.
@@ -115,90 +178,6 @@ fn spread<T>(all: &[T], count: usize) -> impl Iterator<Item = &T> {
     (0..count).map(move |index| &all[index * all.len() / count])
 }
 
-async fn ask(
-    asker: &Asker,
-    now: fn() -> Timestamp,
-    wanted: &[RecordSet],
-    within: Duration,
-) -> Result<Vec<Receipt>, StepError> {
-    let until = Instant::now() + within;
-    let canaries: Vec<RecordSet> = spread(wanted, CANARIES).cloned().collect();
-    let all = wanted.len();
-    until_all_answer(asker, now, canaries, until).await.map_err(|stale| stale.error(all))?;
-    until_all_answer(asker, now, wanted.to_vec(), until).await.map_err(|stale| stale.error(all))
-}
-
-/// Names that do not answer from the recovery side yet.
-struct Stale {
-    /// How many of those that were asked for.
-    count: usize,
-    asked_for: usize,
-    first: Vec<String>,
-}
-
-impl Stale {
-    fn error(self, all: usize) -> StepError {
-        let Stale { count, asked_for, first } = self;
-        let asked = if asked_for < all { format!(" asked for first, of {all}") } else { String::new() };
-        StepError::not_ready(format!(
-            "{count} of {asked_for} names{asked} do not answer from the recovery side yet: {}",
-            first.join("; ")
-        ))
-    }
-}
-
-async fn until_all_answer(
-    asker: &Asker,
-    now: fn() -> Timestamp,
-    mut pending: Vec<RecordSet>,
-    until: Instant,
-) -> Result<Vec<Receipt>, Stale> {
-    let asked_for = pending.len();
-    let mut receipts = Vec::with_capacity(asked_for);
-    loop {
-        let (mut still, mut first) = (Vec::new(), Vec::new());
-        let mut slices = pending.chunks(QUESTIONS_A_SLICE);
-        for slice in slices.by_ref() {
-            let next = Instant::now() + SLICE;
-            for (record, asked) in slice.iter().zip(asker.ask_all(slice, now).await) {
-                match asked {
-                    Ok(receipt) if receipt.values == record.values => receipts.push(receipt),
-                    other => {
-                        if first.len() < TOLD_MAX {
-                            first.push(told(record, other));
-                        }
-                        still.push(record.clone());
-                    }
-                }
-            }
-            sleep_until(next).await;
-            if Instant::now() >= until {
-                break;
-            }
-        }
-        still.extend(slices.flatten().cloned());
-        if still.is_empty() {
-            return Ok(receipts);
-        }
-        if Instant::now() >= until {
-            if first.is_empty() {
-                first.push("there was no time to ask for them".to_owned());
-            }
-            return Err(Stale { count: still.len(), asked_for, first });
-        }
-        pending = still;
-        sleep(PAUSE).await;
-    }
-}
-
-fn told(record: &RecordSet, asked: Result<Receipt, String>) -> String {
-    let told = match asked {
-        Ok(receipt) => format!("{} answers {}", record.name, receipt.values.join(" ")),
-        Err(why) => format!("{}: {why}", record.name),
-    };
-    told.chars().take(TOLD_CHARS_MAX).collect()
-}
-
 fn summary(receipts: &[Receipt], asked: &[Record], of: usize, left: Left) -> Result<Confirmed, StepError> {
     let none = || StepError::defect("the plan moves no record, and there is nothing to confirm");
     let slowest = receipts.iter().max_by_key(|receipt| receipt.millis).ok_or_else(none)?;
@@ -206,7 +185,7 @@ fn summary(receipts: &[Receipt], asked: &[Record], of: usize, left: Left) -> Res
     // Of the records and not of the answers: a resolver's answer from its cache says what is left of it.
     let ttl = asked.iter().map(|record| record.ttl).max().ok_or_else(none)?;
     let stale_until = answered_at
-        .checked_add(jiff::SignedDuration::from_secs(ttl.into()))
+        .checked_add(SignedDuration::from_secs(ttl.into()))
         .map_err(|err| StepError::defect(format!("{ttl} s after {answered_at}: {err}")))?;
     Ok(Confirmed {
         names: receipts.len(),

@@ -7,7 +7,9 @@
 mod ask;
 mod aws;
 mod confirm;
+mod fence;
 mod gate;
+mod journal;
 mod records;
 mod scheduled;
 mod switch;
@@ -20,9 +22,11 @@ use lifeboat_runtime::Context;
 use serde::{Deserialize, Serialize};
 
 pub use ask::Asker;
-pub use aws::{Rejected, Zone};
-pub use confirm::{Confirmed, Receipt, Receipts};
+pub use aws::{Accepted, Rejected, Zone};
+pub use confirm::{Confirmed, Receipt, Receipts, Unconfirmed};
+pub use fence::put_fence;
 pub use gate::{Gate, Point};
+pub use journal::{Answered, Evidence, Sending, Sent};
 pub use records::RecordsMoved;
 pub use scheduled::{KeeperAction, Scheduled, keep_on_schedule};
 pub use switch::{Kept, Switched, keep, newest_flip};
@@ -46,6 +50,8 @@ pub enum Answer {
     Flipped(Moved),
     /// Every name that was asked for answers from the recovery side.
     FlipConfirmed(Confirmed),
+    /// The time for it is over, and some names do not.
+    FlipUnconfirmed(Unconfirmed),
 }
 
 /// Handles one call.
@@ -65,13 +71,13 @@ pub async fn handle(
     match &request.action {
         Action::Flip {} => {
             let epoch = context.acting_epoch(&plan.name, run).await?;
+            let mover = Mover { evidence: Some(Evidence { context, step: &request.step, now }), ..mover };
             let moved = move_traffic(mover, &plan, Side::Recovery, epoch, &run.id).await?;
             Ok(Answer::Flipped(moved))
         }
         Action::ConfirmFlip {} => {
             let records = context.records(&plan).await?;
-            let confirmed = confirm::confirm(context, asker, now, &request.step, &plan, &records).await?;
-            Ok(Answer::FlipConfirmed(confirmed))
+            confirm::confirm(context, asker, now, &request.step, &plan, &records).await
         }
     }
 }

@@ -12,7 +12,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let zone = Zone::new(aws_sdk_route53::Client::new(&config));
     let gate = Gate { cloudwatch: aws_sdk_cloudwatch::Client::new(&config) };
     let Context { store, control_bucket, .. } = &context;
-    let mover = Mover { store, control_bucket, zone: &zone, gate: &gate };
+    let mover = Mover { store, control_bucket, zone: &zone, gate: &gate, evidence: None };
     let asker = Asker::new(&std::env::var("DNS_SERVER").unwrap_or_default())?;
     serve(async |payload: Value, id: String| {
         if payload.get("step").is_some() {

@@ -1,5 +1,7 @@
 //! The `records` strategy: one batch after the other, each a compare-and-swap.
 //!
+//! Every batch is left whole as evidence before it is sent, and what came of each behind them ([`crate::journal`]).
+//!
 //! A call does as many as it has time for and then says `NotReady`; the fence in the zone says where to go on. Success is
 //! this epoch's last fence and every record as wanted, in one read.
 
@@ -9,20 +11,22 @@ use lifeboat_rules::dns::records::{Batch, apply};
 use lifeboat_rules::dns::{Change, Fence, Flip, Found, decide};
 use lifeboat_rules::plan::{Record, Side};
 use lifeboat_rules::{ErrorName, Plan, StepError};
+use lifeboat_runtime::Left;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::aws::{Rejected, Zone};
+use crate::journal::{Evidence, Journal};
 
 /// How long one call goes on before it says `NotReady`, in seconds: a last request (12 s) and a read after it still end
-/// before the function's own timeout (60 s).
-const MOVE_SECONDS: u64 = 35;
+/// before the function's own timeout (60 s), with what is left of both.
+const MOVE_SECONDS: u64 = 30;
 /// Refusals and failures in a row, without a batch between them, after which a call gives up.
 const FAILURES_MAX: u32 = 5;
 /// What is waited after the first of them, in milliseconds, and twice as much after each further one.
 const FAILURE_WAIT_MILLISECONDS: u64 = 250;
-/// Bytes of JSON that an answer spends on each of its two lists: what travels between states stays small.
-const TOLD_BYTES_MAX: usize = 40_000;
+/// Bytes of JSON that an answer spends on each of its two lists, for a person's eyes: all of it is in the evidence.
+const TOLD_BYTES_MAX: usize = 2_000;
 
 /// What moving the records has changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,20 +47,52 @@ pub struct RecordsMoved {
     pub before: Vec<Found>,
     /// What this call has changed: the first of it, where it is much.
     pub changes: Vec<Change>,
+    /// Where all of it is: a list of [`crate::Sent`], each with its whole batch; `None` where this call has sent none, or
+    /// nobody keeps evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Left>,
 }
 
-/// Moves every record of the plan to `side`, under the fences of `epoch`.
+/// What is to come about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal<'a> {
+    pub(crate) plan: &'a Plan,
+    /// Every record that the plan moves.
+    pub(crate) records: &'a [Record],
+    pub(crate) side: Side,
+    pub(crate) epoch: u64,
+}
+
+/// Moves every record of the plan to a side, under the fences of an epoch, and leaves what was sent, whatever came of it.
 ///
 /// # Errors
 /// `NotReady` where there are batches to go; `Fenced` where a newer epoch has moved them; `Transient`, `PlanInvalid`,
 /// `Defect`.
 pub(crate) async fn move_records(
     zone: &Zone,
-    plan: &Plan,
-    records: &[Record],
-    side: Side,
-    epoch: u64,
+    evidence: Option<Evidence<'_>>,
+    goal: Goal<'_>,
 ) -> Result<RecordsMoved, StepError> {
+    let mut journal = Journal::new(evidence);
+    let moved = put_batches(zone, &mut journal, goal).await;
+    match (moved, journal.close().await) {
+        (Ok(moved), left) => Ok(RecordsMoved { left: left?, ..moved }),
+        (Err(error), Ok(_)) => Err(error),
+        (Err(error), Err(not_left)) => {
+            tracing::warn!(
+                "what came of the batches could not be left, the batches themselves were: {not_left}"
+            );
+            Err(error)
+        }
+    }
+}
+
+async fn put_batches(
+    zone: &Zone,
+    journal: &mut Journal<'_>,
+    goal: Goal<'_>,
+) -> Result<RecordsMoved, StepError> {
+    let Goal { plan, records, side, epoch } = goal;
     let until = Instant::now() + Duration::from_secs(MOVE_SECONDS);
     let comment = format!("lifeboat {} epoch {epoch}", plan.name);
     let (mut progress, mut failures, mut looked_twice) = (Progress::default(), Failures::default(), false);
@@ -86,8 +122,8 @@ pub(crate) async fn move_records(
                 let (in_place, of) = (mine.map_or(0, |fence| fence.index), batch.fence.of);
                 return Err(StepError::not_ready(format!("{in_place} of {of} batches are in place")));
             }
-            match zone.change(&plan.dns.zone_id, &comment, &batch.changes).await {
-                Ok(Ok(())) => {
+            match journal.send(zone, &plan.dns.zone_id, &comment, &batch).await {
+                Ok(Ok(_)) => {
                     failures = Failures::default();
                     apply(&mut found, &batch.changes);
                     let is_last = batch.fence.index == batch.fence.of;
@@ -190,6 +226,7 @@ impl Progress {
             changed: self.changed,
             before: self.before.items,
             changes: self.changes.items,
+            left: None,
         }
     }
 }

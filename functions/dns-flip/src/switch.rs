@@ -2,7 +2,7 @@
 //!
 //! Nothing here grows with the number of names, and nothing calls Route 53.
 
-use lifeboat_rules::dns::switch::{FlipObject, judge_taken, key};
+use lifeboat_rules::dns::switch::{FlipObject, judge_newest, judge_taken, key};
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::{NewestFlip, Put, Store, StoredFlip, claimed_epochs, newest_flip as newest_stored};
@@ -40,17 +40,10 @@ pub async fn flip(
         judge_taken(&FlipObject::parse(&key, wanted.epoch, &bytes)?, wanted)?;
     }
     let NewestFlip { flip, read_at } = newest_stored(store, control_bucket, plan).await?;
-    let newest = flip.filter(|newest| newest.object.epoch >= wanted.epoch).ok_or_else(|| {
-        StepError::defect(format!(
-            "s3://{control_bucket}/{key} was put and is not there: somebody deletes flips"
-        ))
-    })?;
-    if newest.object.epoch > wanted.epoch {
-        return Err(StepError::fenced(format!(
-            "{} has moved the traffic under epoch {}; this is epoch {}",
-            newest.object.run, newest.object.epoch, wanted.epoch
-        )));
-    }
+    judge_newest(flip.as_ref().map(|newest| &newest.object), wanted)?;
+    let Some(newest) = flip else {
+        return Err(StepError::defect(format!("{key} was judged and is not there")));
+    };
     let StoredFlip { key, version, .. } = newest;
     let published = match gate.publish(plan, wanted.side, read_at).await {
         Ok(point) => Some(point),

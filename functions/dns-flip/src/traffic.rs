@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::Zone;
 use crate::gate::Gate;
-use crate::records::{RecordsMoved, move_records};
+use crate::journal::Evidence;
+use crate::records::{Goal, RecordsMoved, move_records};
 use crate::switch::{self, Switched};
 
 /// What it takes to move traffic, by either strategy: each uses its own part.
@@ -22,6 +23,8 @@ pub struct Mover<'a> {
     pub zone: &'a Zone,
     /// The metric, for `switch`.
     pub gate: &'a Gate,
+    /// Where every batch of `records` is left, with what came of it. By `switch` the flip object says it all.
+    pub evidence: Option<Evidence<'a>>,
 }
 
 /// What moving the traffic has left.
@@ -46,7 +49,7 @@ pub async fn move_traffic(
     epoch: u64,
     run: &str,
 ) -> Result<Moved, StepError> {
-    let Mover { store, control_bucket, zone, gate } = mover;
+    let Mover { store, control_bucket, zone, gate, evidence } = mover;
     match plan.dns.strategy {
         Strategy::Switch => {
             let wanted = FlipObject { epoch, run: run.to_owned(), side };
@@ -55,7 +58,8 @@ pub async fn move_traffic(
         }
         Strategy::Records => {
             let records = records(store, control_bucket, plan).await?;
-            Ok(Moved::Records(move_records(zone, plan, &records, side, epoch).await?))
+            let to = Goal { plan, records: &records, side, epoch };
+            Ok(Moved::Records(move_records(zone, evidence, to).await?))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Writing a control entry into the next free slot of a stream that somebody else may be writing to.
 
-use lifeboat_ledger::control::{Open, Weight};
+use lifeboat_ledger::append::{self, Next};
+use lifeboat_ledger::control::Open;
 use lifeboat_ledger::{Control, Finding, Holder, Tail};
 use lifeboat_rules::plan::Ledger;
 use lifeboat_rules::{ErrorName, Plan, StepError};
@@ -39,20 +40,17 @@ impl Append<'_> {
             Err(finding) => return Ok(Err(finding)),
         }
         for _ in 0..self.tries_max {
-            if tail.pen().weigh(control) == Weight::Inert {
-                return match outranked(&tail, control) {
-                    Some(fenced) => Err(fenced),
-                    None => Ok(Err(Finding::unproven(
-                        tail.stream(),
-                        Some(tail.next_seq()),
-                        format!("{control} would not count: the stream is not sealed by this run"),
-                    ))),
-                };
-            }
-            let (seq, bytes) = (tail.next_seq(), tail.control_segment(control));
+            let (seq, bytes) = match append::next(&tail, control) {
+                Next::Put { seq, bytes } => (seq, bytes),
+                Next::Outranked { newest } => {
+                    let what = format!("epoch {newest} holds it, and {control} is not newer");
+                    return Err(StepError::fenced(format!("stream {}: {what}", tail.stream())));
+                }
+                Next::WouldNotCount(finding) => return Ok(Err(finding)),
+            };
             match self.store.create(&self.ledger.bucket, &self.log.key(tail.stream(), seq), &bytes).await? {
                 Put::Created => return Ok(Ok(seq)),
-                Put::Exists(found) => match aws::absorb(&mut tail, seq, &found, control) {
+                Put::Exists(found) => match append::absorb(&mut tail, seq, &found, control) {
                     Ok(Some(seq)) => return Ok(Ok(seq)),
                     Ok(None) => {}
                     Err(finding) => return Ok(Err(finding)),
@@ -70,18 +68,6 @@ impl Append<'_> {
 pub(crate) fn taken_over(tail: &Tail) -> StepError {
     let newest = tail.pen().newest_epoch();
     StepError::fenced(format!("stream {}: epoch {newest} has taken it over", tail.stream()))
-}
-
-fn outranked(tail: &Tail, control: &Control) -> Option<StepError> {
-    let newest = tail.pen().newest_epoch();
-    (newest > control.epoch() || (newest == control.epoch() && matches!(control, Control::Seal(_)))).then(
-        || {
-            StepError::fenced(format!(
-                "stream {}: epoch {newest} holds it, and {control} is not newer",
-                tail.stream()
-            ))
-        },
-    )
 }
 
 /// Opens a stream that has no entries yet for the primary: the beginning of a ledger.

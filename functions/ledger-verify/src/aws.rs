@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lifeboat_ledger::append::absorb;
 use lifeboat_ledger::{Control, Finding, StreamProof, Tail, slot};
 use lifeboat_rules::plan::Ledger;
 use lifeboat_rules::{ErrorName, StepError};
@@ -56,12 +57,6 @@ pub async fn read_on(
         }
     }
     Ok(Ok(None))
-}
-
-/// Verifies one segment as the next, and says whether `awaited` is in it.
-pub fn absorb(tail: &mut Tail, seq: u64, bytes: &[u8], awaited: &Control) -> Result<Option<u64>, Finding> {
-    let entries = tail.absorb_segment(seq, bytes)?;
-    Ok(entries.iter().find(|(entry, _)| entry.control.as_ref() == Some(awaited)).map(|(entry, _)| entry.seq))
 }
 
 /// Says which stream has an object younger than `still_seconds` by the store's clock; `None` where all have been still.

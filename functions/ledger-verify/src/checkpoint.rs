@@ -10,6 +10,10 @@
 //!
 //! What a checkpoint rests on is written down in [`lifeboat_ledger::checkpoint`];
 //! who may create one is the business of the log bucket's policy.
+//!
+//! A ledger with leases has none, since its deliveries come in any order: the schedule reads all of it ([`leased`]).
+
+mod leased;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -228,7 +232,7 @@ pub enum ScheduledAction {
 /// What came of it, for the log of the function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Extended {
-    /// The greatest lag of all streams; none where nothing is verified ahead, and no point of the metric was written.
+    /// The greatest lag of all streams; none where it is not known, and no point of the metric was written.
     pub lag_seconds: Option<u64>,
     /// Whether anything stands against the log or a checkpoint.
     pub broken: bool,
@@ -263,8 +267,7 @@ impl ExtendedStream {
 }
 
 /// Extends the checkpoints of every stream of the plan as it is now, and writes the metrics. What could not be looked at
-/// writes none: missing points raise the alarm as well. A ledger with leases has no checkpoints, since its deliveries come in
-/// any order: nothing is read then, and nothing said.
+/// writes none: missing points raise the alarm as well. Of a ledger with leases nothing is recorded.
 ///
 /// # Errors
 /// `PlanInvalid`; the first stream's that could not be read, once all others are done.
@@ -279,8 +282,10 @@ pub async fn extend_on_schedule(
     let bytes = bytes
         .ok_or_else(|| StepError::new(ErrorName::PlanInvalid, format!("{plan_key} was never uploaded")))?;
     let plan = Context::read_plan(&bytes)?;
-    if plan.ledger.lease.is_some() {
-        return Ok(Extended { lag_seconds: None, broken: false, streams: Vec::new() });
+    if let Some(wait) = &plan.ledger.lease {
+        let extended = leased::look(&context.store, &plan, wait).await?;
+        metrics.put(&plan.name, extended.lag_seconds, Some(extended.broken)).await?;
+        return Ok(extended);
     }
     let (streams, failed) = extend(&context.store, &plan, bounds, made_by).await?;
     let lag_seconds = Some(streams.iter().map(|stream| stream.lag_seconds).max().unwrap_or(0));

@@ -40,7 +40,6 @@ use delivered::Delivered;
 use heal::Budget;
 pub use report::{Compared, Healed, Witnessed};
 use reread::Object;
-pub(crate) use reread::patiently;
 
 /// What a comparison may put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 //! what its delivery stream wrote. The same questions and answers as with segments, so that a run and a hand-back have one
 //! path.
 //!
-//! - *History*: each stream as far as its entries follow each other. That the newest have not come yet is no finding; that a
-//!   place stays empty long after something behind it was delivered is.
+//! - *History*: each stream back from its lease's head, or, where the newest have not come yet, as far as what came agrees,
+//!   which is no finding. That something acknowledged has not come within the plan's wait is one.
 //! - *Seal*: the lease is taken over, at the watermark that it has. From then on the old holder acknowledges nothing.
-//! - *Tail*: everything that was delivered, read afresh, up to the watermarks. What is missing may still be delivered: as long
+//! - *Tail*: everything that was delivered, read afresh, back from the heads. What is missing may still be delivered: as long
 //!   as the plan waits for it that is `NotReady`, and then `Unproven`.
 //! - *Open*: the lease is given to the recovery side; *hand back*: it is taken over, proven likewise, and given
 //!   to the primary.
@@ -13,21 +13,26 @@
 //! Invariant: a lease changes only by a put that names the one that was read. A stale run's is refused by the store, or by
 //! the epoch that it finds.
 
+mod change;
 mod delivered;
 
 use std::time::Duration;
 
-use lifeboat_ledger::lease::{self, Lease, Leases, Outranked};
+use jiff::Timestamp;
+use lifeboat_ledger::lease::{Lease, Leases, Outranked};
 use lifeboat_ledger::proof::{End, Proof};
-use lifeboat_ledger::{Finding, Holder, StreamProof, Verdict};
+use lifeboat_ledger::{Finding, StreamProof, Verdict};
 use lifeboat_rules::plan::LeasePlan;
-use lifeboat_rules::recovered::Sealed;
 use lifeboat_rules::{ErrorName, Plan, StepError};
-use lifeboat_runtime::{Log, Put, Replace, Store, Tagged};
+use lifeboat_runtime::{Log, Store, Tagged};
 use tokio::time::Instant;
 
-use crate::{Answer, aws, unknown_stream};
+pub use change::first;
+pub(crate) use change::{hand_back, open, seal};
 use delivered::Delivered;
+pub use delivered::{Bound, READ_MAX};
+
+use crate::{Answer, unknown_stream};
 
 /// How often one call looks for what is still to be delivered, in seconds.
 const LOOK_SECONDS: u64 = 5;
@@ -50,96 +55,99 @@ impl Read {
     }
 }
 
-/// Makes the lease of `stream`, held by the primary: the beginning of its ledger. One that `run` has made already stays as it
-/// is, however far its holder has come.
+/// Proves every stream back from the newest head that is old enough to have been delivered whole, as far as what was
+/// delivered agrees. What is more than `bound` is refused: a tail of that size could not be proven behind the seal.
 ///
 /// # Errors
-/// `Fenced` where the stream has another lease; as [`lifeboat_runtime::aws_error`].
-pub async fn first(
+/// `Transient`, `Defect`.
+pub async fn history(
     store: &Store,
     plan: &Plan,
-    stream: &str,
-    epoch: u64,
-    run: &str,
-) -> Result<Lease, StepError> {
-    let first = Lease::first(stream, epoch, run);
-    let found = match store.create(&plan.ledger.bucket, &lease::key(stream), &first.to_bytes()).await? {
-        Put::Created => first,
-        Put::Exists(found) => Lease::parse(stream, &found)
-            .map_err(|bad| StepError::caused(ErrorName::Defect, "make the first lease", bad))?,
-    };
-    if (found.epoch, found.run.as_str(), found.holder) != (epoch, run, Some(Holder::Primary)) {
-        let (epoch, run) = (found.epoch, found.run);
-        return Err(StepError::fenced(format!("stream {stream}: epoch {epoch}, run {run}, has the lease")));
-    }
-    Ok(found)
+    wait: &LeasePlan,
+    bound: Bound,
+) -> Result<Answer, StepError> {
+    Ok(look(store, plan, wait, bound).await?.answer)
 }
 
-/// Proves every stream as far as it was delivered without a gap.
-pub(crate) async fn history(store: &Store, plan: &Plan, wait: &LeasePlan) -> Result<Answer, StepError> {
+/// What a look at the ledger gave.
+pub(crate) struct Looked {
+    /// What it proves.
+    pub(crate) answer: Answer,
+    /// How old the newest delivery is, by the store's clock, in seconds; 0 where everything acknowledged was delivered. `None` where
+    /// that is not known: nothing was delivered at all, or more than is read.
+    pub(crate) lag_seconds: Option<u64>,
+}
+
+/// As [`history`].
+pub(crate) async fn look(
+    store: &Store,
+    plan: &Plan,
+    wait: &LeasePlan,
+    bound: Bound,
+) -> Result<Looked, StepError> {
     let log = Log::new(store, &plan.ledger);
-    // Before the deliveries: what a later holder sends is then newer than the leases, and not taken for a stranger's.
+    // Before the deliveries: nothing that they lack was acknowledged only after they were read.
     let (read, mut findings) = read_all(&log).await?;
-    let leases: Leases = read.iter().map(|read| (read.lease.stream.clone(), read.lease.clone())).collect();
+    let leases = by_stream(&read);
     let streams: Vec<String> = leases.keys().cloned().collect();
     let mut delivered = Delivered::new(&log, leases);
-    delivered.read_on().await?;
-    let (mut proof, _) = delivered.judge(&streams, End::Open).await?;
+    if !delivered.read_on(bound).await? {
+        let place = format!("s3://{}/{}", log.bucket(), log.prefix());
+        let finding = Finding::unproven("", None, bound.refusal(&place));
+        let answer = Answer::of(finding.verdict, vec![], vec![finding], delivered.objects());
+        return Ok(Looked { answer, lag_seconds: None });
+    }
+    let mut proof = delivered.judge(&streams, End::Open).await?;
     // Nothing could fence the writer of such a stream, so nothing is fenced at all.
     let strangers = proof.streams.iter().filter(|proof| !streams.contains(&proof.stream));
     findings.extend(strangers.map(|proof| no_lease(&proof.stream)));
-    for Read { lease, tagged } in &read {
-        let Some(through) =
-            proof.streams.iter().find(|proof| proof.stream == lease.stream).map(|proof| proof.through)
-        else {
-            continue;
-        };
-        let (Some(first), Some(read_at)) = (delivered.first_behind(&lease.stream, through), tagged.read_at)
-        else {
-            continue;
-        };
-        let late = read_at.duration_since(first).as_secs();
-        if late > i64::from(wait.delivery_wait_seconds_max) {
-            let what = format!(
-                "it was not delivered, though entries behind it were, {late} s ago; the plan waits {} s",
-                wait.delivery_wait_seconds_max
-            );
-            findings.push(Finding::unproven(&lease.stream, Some(through + 1), what));
+    let mut is_whole = true;
+    for read in &read {
+        let through = proof.streams.iter().find(|proof| proof.stream == read.lease.stream);
+        let through = through.map(|proof| proof.through);
+        is_whole &= through == Some(read.lease.watermark);
+        if let Some(through) = through {
+            findings.extend(late(read, through, &delivered, wait)?);
         }
     }
+    let read_at = read.iter().filter_map(|read| read.tagged.read_at).max();
+    let age = |newest: Timestamp| Some(read_at?.duration_since(newest).as_secs().max(0).unsigned_abs());
+    let lag_seconds = if is_whole { Some(0) } else { delivered.newest().and_then(age) };
     proof.findings.append(&mut findings);
-    Ok(answer(proof, delivered.objects()))
+    Ok(Looked { answer: answer(proof, delivered.objects()), lag_seconds })
 }
 
-/// Takes every lease over.
-pub(crate) async fn seal(
-    store: &Store,
-    plan: &Plan,
-    epoch: u64,
-    run: &str,
-    history: &[StreamProof],
-) -> Result<Answer, StepError> {
-    no_streams(history)?;
-    let log = Log::new(store, &plan.ledger);
-    let (read, findings) = read_all(&log).await?;
-    for Read { lease, .. } in &read {
-        lease.taken(epoch, run).map_err(fenced)?;
+/// What was acknowledged behind `through` and has not come within the plan's wait, by what can be told before the lease is
+/// taken over: the lease has stood for longer, or something behind a hole came that long ago. (After a restart whose
+/// predecessor had sent with a hole, and before what the new process sent there is delivered, the second can be wrong: then a
+/// person is asked once more than needed.)
+fn late(
+    read: &Read,
+    through: u64,
+    delivered: &Delivered<'_>,
+    wait: &LeasePlan,
+) -> Result<Option<Finding>, StepError> {
+    let Lease { stream, watermark, .. } = &read.lease;
+    if through >= *watermark {
+        return Ok(None);
     }
-    let begun = read.iter().any(|read| is_taken(&read.lease, epoch, run));
-    if !begun && !aws::has_fence(store, &plan.ledger, epoch).await? {
-        if let Some(finding) = findings.into_iter().next().or(unknown_stream(&log, history).await?) {
-            return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
+    let wait_seconds = wait.delivery_wait_seconds_max;
+    let is_late = |seconds: i64| seconds >= i64::from(wait_seconds);
+    let stood = read.age_seconds()?;
+    let why = if is_late(stood) {
+        format!("not everything through {watermark} was delivered, which was acknowledged {stood} s ago")
+    } else {
+        let first = delivered.first_behind(stream, through, *watermark);
+        let behind = first.zip(read.tagged.read_at).map(|(first, now)| now.duration_since(first).as_secs());
+        match behind {
+            Some(ago) if is_late(ago) => {
+                format!("it was not delivered, though entries behind it were, {ago} s ago")
+            }
+            _ => return Ok(None),
         }
-        // The last look, in the same breath as the fence: the primary may have come back since it was confirmed to be down.
-        if let Some(reason) = aws::advancing(&log, history, plan.probe.log_still_seconds).await? {
-            return Ok(Answer::Advancing { reason });
-        }
-    }
-    aws::put_fence(store, &plan.ledger, epoch, run).await?;
-    Ok(match change_all(&log, plan, history, |lease| lease.taken(epoch, run)).await? {
-        (streams, None) => Answer::Sealed { streams },
-        (streams, Some(finding)) => Answer::half_done("sealed", streams, history.len(), &finding),
-    })
+    };
+    let what = format!("{why}; the plan waits {wait_seconds} s");
+    Ok(Some(Finding::unproven(stream, Some(through.saturating_add(1)), what)))
 }
 
 /// Proves everything that was delivered, through the watermarks at which this run has taken the leases over.
@@ -162,13 +170,13 @@ pub(crate) async fn tail(
             against.push(Finding::unproven(&lease.stream, None, "its lease was not taken over by this run"));
         }
     }
-    let leases: Leases = read.iter().map(|read| (read.lease.stream.clone(), read.lease.clone())).collect();
+    let leases = by_stream(&read);
     let streams: Vec<String> = leases.keys().cloned().collect();
     let mut delivered = Delivered::new(&log, leases);
     let until = Instant::now() + Duration::from_secs(WAIT_SECONDS_MAX);
     loop {
-        delivered.read_on().await?;
-        let (mut proof, _) = delivered.judge(&streams, End::Closed).await?;
+        delivered.read_on(Bound::NONE).await?;
+        let mut proof = delivered.judge(&streams, End::Closed).await?;
         let is_late = proof.verdict == Verdict::Unproven && against.is_empty();
         // The lease that was taken over last: what its holder had just sent may take the longest to come.
         let ages = read.iter().map(Read::age_seconds).collect::<Result<Vec<_>, _>>()?;
@@ -190,95 +198,6 @@ pub(crate) async fn tail(
     }
 }
 
-/// Gives every lease, which this run has taken over, to `side`.
-pub(crate) async fn open(
-    store: &Store,
-    plan: &Plan,
-    side: Holder,
-    (epoch, run): (u64, &str),
-    sealed: &[StreamProof],
-) -> Result<Answer, StepError> {
-    no_streams(sealed)?;
-    let log = Log::new(store, &plan.ledger);
-    Ok(match change_all(&log, plan, sealed, |lease| lease.given(epoch, run, side)).await? {
-        (streams, None) => Answer::Opened { streams },
-        (streams, Some(finding)) => Answer::half_done("open", streams, sealed.len(), &finding),
-    })
-}
-
-/// Takes every lease over under `epoch`, proves what was delivered through the watermarks, and gives the leases to the primary
-/// if it is all there: nobody goes on from a ledger that is not whole.
-pub(crate) async fn hand_back(
-    store: &Store,
-    plan: &Plan,
-    wait: &LeasePlan,
-    (epoch, run): (u64, &str),
-    history: &[StreamProof],
-) -> Result<Answer, StepError> {
-    no_streams(history)?;
-    let log = Log::new(store, &plan.ledger);
-    // One is given only after all were taken over and proven.
-    let proven_before = read_all(&log).await?.0.iter().any(|read| is_given(&read.lease, epoch, run));
-    aws::put_fence(store, &plan.ledger, epoch, run).await?;
-    if !proven_before {
-        if let (streams, Some(finding)) =
-            change_all(&log, plan, history, |lease| lease.taken(epoch, run)).await?
-        {
-            return Ok(Answer::half_done("taken over", streams, history.len(), &finding));
-        }
-        match tail(store, plan, wait, (epoch, run), history).await? {
-            Answer::Proven(_) => {}
-            not_whole => return Ok(not_whole),
-        }
-    }
-    open(store, plan, Holder::Primary, (epoch, run), history).await
-}
-
-/// Changes the lease of each stream, one after the other.
-async fn change_all(
-    log: &Log<'_>,
-    plan: &Plan,
-    streams: &[StreamProof],
-    change: impl Fn(&Lease) -> Result<Lease, Outranked>,
-) -> Result<(Vec<Sealed>, Option<Finding>), StepError> {
-    let mut done = Vec::new();
-    for StreamProof { stream, .. } in streams {
-        match self::change(log, plan, stream, &change).await? {
-            Ok(lease) => done.push(Sealed { stream: stream.clone(), seq: lease.watermark }),
-            Err(finding) => return Ok((done, Some(finding))),
-        }
-    }
-    Ok((done, None))
-}
-
-/// Replaces the lease of `stream` by what `change` makes of it, as often as its holder is quicker, within the plan's bound.
-async fn change(
-    log: &Log<'_>,
-    plan: &Plan,
-    stream: &str,
-    change: &impl Fn(&Lease) -> Result<Lease, Outranked>,
-) -> Result<Result<Lease, Finding>, StepError> {
-    let (tries_max, key) = (plan.limits.seal_tries_max, lease::key(stream));
-    for _ in 0..tries_max {
-        let Some((found, tagged)) = log.lease(stream).await? else {
-            return Ok(Err(no_lease(stream)));
-        };
-        let changed = change(&found).map_err(fenced)?;
-        if changed == found {
-            return Ok(Ok(found));
-        }
-        match log.store().replace(log.bucket(), &key, &tagged.etag, &changed.to_bytes()).await? {
-            Replace::Replaced => return Ok(Ok(changed)),
-            // Read again: the holder has advanced it, or somebody else has it.
-            Replace::Differs(_) => {}
-        }
-    }
-    Err(StepError::new(
-        ErrorName::Transient,
-        format!("stream {stream}: its holder advanced the lease {tries_max} times in a row"),
-    ))
-}
-
 /// Every lease, with the streams of the plan that have none.
 async fn read_all(log: &Log<'_>) -> Result<(Vec<Read>, Vec<Finding>), StepError> {
     let (mut read, mut findings) = (Vec::new(), Vec::new());
@@ -291,6 +210,10 @@ async fn read_all(log: &Log<'_>) -> Result<(Vec<Read>, Vec<Finding>), StepError>
     Ok((read, findings))
 }
 
+fn by_stream(read: &[Read]) -> Leases {
+    read.iter().map(|read| (read.lease.stream.clone(), read.lease.clone())).collect()
+}
+
 fn no_lease(stream: &str) -> Finding {
     Finding::unproven(stream, None, "it has no lease: nothing says how far it was acknowledged")
 }
@@ -298,11 +221,6 @@ fn no_lease(stream: &str) -> Finding {
 /// Whether `run` has closed it under `epoch`.
 fn is_taken(lease: &Lease, epoch: u64, run: &str) -> bool {
     lease.holder.is_none() && lease.epoch == epoch && lease.run == run
-}
-
-/// Whether `run` has given it to the primary under `epoch`.
-fn is_given(lease: &Lease, epoch: u64, run: &str) -> bool {
-    lease.holder == Some(Holder::Primary) && lease.epoch == epoch && lease.run == run
 }
 
 fn fenced(outranked: Outranked) -> StepError {
@@ -319,5 +237,5 @@ fn no_streams(streams: &[StreamProof]) -> Result<(), StepError> {
 fn answer(mut proof: Proof, objects: u64) -> Answer {
     proof.findings.sort();
     let verdict = proof.findings.first().map_or(proof.verdict, |worst| worst.verdict);
-    Answer::of(verdict, proof.streams, proof.findings, objects)
+    Answer::of(verdict, proof.streams, proof.findings, objects).with_void(proof.counts.void)
 }

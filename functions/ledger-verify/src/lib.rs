@@ -7,6 +7,7 @@ mod append;
 mod aws;
 pub mod checkpoint;
 mod copies;
+mod delivery;
 pub mod history;
 pub mod lease;
 mod metrics;
@@ -128,6 +129,9 @@ pub struct Examined {
     /// Which checkpoints were used, and which were passed over and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<String>,
+    /// How many entries were delivered and never acknowledged, of a ledger with leases: they are on no chain back from a head.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub void: u64,
     /// How the witness compares, where the plan has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<Witnessed>,
@@ -193,6 +197,7 @@ impl Answer {
             entries,
             proven_before,
             checkpoints,
+            void: 0,
             witness: None,
         };
         match verdict {
@@ -200,6 +205,17 @@ impl Answer {
             Verdict::Unproven => Answer::Unproven(examined),
             Verdict::Broken => Answer::Broken(examined),
         }
+    }
+
+    /// Adds how many of the delivered entries are void.
+    fn with_void(mut self, void: u64) -> Answer {
+        if let Answer::Proven(examined) | Answer::Unproven(examined) | Answer::Broken(examined) = &mut self {
+            examined.void = void;
+            if void > 0 && examined.findings_count == 0 {
+                examined.reason += &format!("; {void} more were delivered and are void");
+            }
+        }
+        self
     }
 
     /// Adds what the witness said.
@@ -275,7 +291,7 @@ async fn acting<'a>(
 async fn verify_or_cut(context: &Context, step: &Step, run: &Run) -> Result<Answer, StepError> {
     let plan = context.plan(&run.plan).await?;
     if let Some(wait) = &plan.ledger.lease {
-        return lease::history(&context.store, &plan, wait).await;
+        return lease::history(&context.store, &plan, wait, lease::READ_MAX).await;
     }
     let survey = Survey::take(&context.store, &plan, Since::Checkpoint).await?;
     let (new, shard_entries) = (survey.new_entries(), u64::from(plan.limits.shard_entries));
@@ -305,7 +321,7 @@ pub async fn verify_history(store: &Store, plan: &Plan) -> Result<Answer, StepEr
 pub async fn verify_history_since(store: &Store, plan: &Plan, since: Since) -> Result<Answer, StepError> {
     match &plan.ledger.lease {
         // There are no checkpoints: it is always read from the beginning.
-        Some(wait) => lease::history(store, plan, wait).await,
+        Some(wait) => lease::history(store, plan, wait, lease::READ_MAX).await,
         None => Survey::take(store, plan, since).await?.read(store, plan, Mend::Nothing).await,
     }
 }

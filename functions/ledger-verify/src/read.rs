@@ -121,24 +121,38 @@ pub async fn object(log: &Log<'_>, stream: &str, key: String) -> Result<Fold, St
         let what = format!("the object could not be read: {why}");
         only(Finding::unproven(stream, Some(first_seq), what).in_object(&key, 0))
     };
+    let read = patiently(|| async {
+        let Some(mut object) = log.store().get_stream(log.bucket(), &key).await? else { return Ok(None) };
+        let id = ObjectId { key: key.clone(), version: object.version.clone() };
+        let mut reader = Reader::segment(&Format::default(), stream, first_seq, id);
+        object.for_each(|piece| reader.push(piece)).await?;
+        Ok(Some(reader.finish()))
+    });
+    match read.await {
+        Ok(Some(fold)) => Ok(fold),
+        Ok(None) => Ok(unreadable("it was listed and is gone")),
+        // A moment's trouble is worth another attempt of the whole step; anything else is a hole in the proof.
+        Err(err) if err.name == ErrorName::Transient => Err(err),
+        Err(err) => Ok(unreadable(&err.to_string())),
+    }
+}
+
+/// Does `read` until it ends otherwise than in `Transient`, [`TRIES_MAX`] times at most: a store that slows down is no reason
+/// to begin the whole work again.
+///
+/// # Errors
+/// As the last try.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, StepError>>>(
+    read: impl Fn() -> F,
+) -> Result<T, StepError> {
     let mut tried = 0;
     loop {
-        let read = async {
-            let object = log.store().get_stream(log.bucket(), &key).await?;
-            let Some(mut object) = object else { return Ok::<_, StepError>(None) };
-            let id = ObjectId { key: key.clone(), version: object.version.clone() };
-            let mut reader = Reader::segment(&Format::default(), stream, first_seq, id);
-            object.for_each(|piece| reader.push(piece)).await?;
-            Ok(Some(reader.finish()))
-        };
         tried += 1;
-        match read.await {
-            Ok(Some(fold)) => return Ok(fold),
-            Ok(None) => return Ok(unreadable("it was listed and is gone")),
-            Err(err) if err.name != ErrorName::Transient => return Ok(unreadable(&err.to_string())),
-            // A moment's trouble is worth another attempt of the whole step; anything else is a hole in the proof.
-            Err(err) if tried == TRIES_MAX => return Err(err),
-            Err(_) => tokio::time::sleep(Duration::from_millis(BACK_OFF_MILLIS << (tried - 1))).await,
+        match read().await {
+            Err(err) if err.name == ErrorName::Transient && tried < TRIES_MAX => {
+                tokio::time::sleep(Duration::from_millis(BACK_OFF_MILLIS << (tried - 1))).await;
+            }
+            other => return other,
         }
     }
 }

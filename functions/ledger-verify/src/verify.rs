@@ -1,7 +1,8 @@
 //! The proof of the tail: what came after the history, up to the seal.
 
+use lifeboat_ledger::append::{Sealed, proven_through_seal};
 use lifeboat_ledger::control::Seal;
-use lifeboat_ledger::{Control, Finding, PenState, StreamProof, Tail, Verdict};
+use lifeboat_ledger::{Control, StreamProof, Tail, Verdict};
 use lifeboat_rules::{Plan, StepError};
 use lifeboat_runtime::{Log, Store};
 
@@ -24,34 +25,24 @@ pub async fn tail(
         ));
     }
     let log = Log::new(store, &plan.ledger);
-    let own_seal = Control::Seal(Seal { epoch, run: run.to_owned() });
-    let sealed = PenState::Sealed { epoch, run: run.to_owned() };
+    let own_seal = Seal { epoch, run: run.to_owned() };
+    let awaited = Control::Seal(own_seal.clone());
     let (mut proven, mut findings) = (Vec::new(), Vec::new());
     findings.extend(unknown_stream(&log, history).await?);
     for before in history {
         let mut tail = Tail::resume(before);
-        let at = match aws::read_on(&log, &mut tail, &own_seal).await? {
+        let at = match aws::read_on(&log, &mut tail, &awaited).await? {
             Ok(at) => at,
             Err(finding) => {
                 findings.push(finding);
                 continue;
             }
         };
-        if tail.pen().newest_epoch() > epoch {
-            return Err(taken_over(&tail));
+        match proven_through_seal(before, &tail, at, &own_seal) {
+            Sealed::Proven(proof) => proven.push(proof),
+            Sealed::TakenOver => return Err(taken_over(&tail)),
+            Sealed::Not(finding) => findings.push(finding),
         }
-        if at.is_none() || *tail.pen().state() != sealed {
-            findings.push(Finding::unproven(tail.stream(), None, "it is not sealed by this run"));
-            continue;
-        }
-        proven.push(StreamProof {
-            stream: before.stream.clone(),
-            first_seq: before.first_seq,
-            through: tail.next_seq() - 1,
-            head: tail.head(),
-            entries: before.entries + (tail.next_seq() - 1 - before.through),
-            pen: tail.pen().clone(),
-        });
     }
     let witness = match Copies::read_new(&log, plan, history).await? {
         None => None,

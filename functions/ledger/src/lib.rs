@@ -5,6 +5,7 @@
 //! such lines, [`control`] holds the rule by which the pen changes hands inside the chain, [`slot`] names the
 //! objects that hold them, and [`writer`] is the protocol that an application follows so that a seal fences it.
 
+pub mod append;
 pub mod chain;
 pub mod checkpoint;
 pub mod control;

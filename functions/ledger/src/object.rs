@@ -23,7 +23,6 @@ use crate::entry::{self, Entry, Fault};
 use crate::fast::{Canonical, LineReader};
 use crate::finding::{Finding, ObjectId};
 use crate::format::Format;
-use crate::lease::Leases;
 use crate::lines::{Lines, Take};
 use crate::proof::Fold;
 use delivery::Delivery;
@@ -59,15 +58,6 @@ impl Reader {
     /// A reader of an object that a delivery stream wrote.
     pub fn delivery(format: &Format, object: ObjectId) -> Reader {
         Reader { input: Input::new(format, Kind::Delivery(Delivery::new(format, Arc::new(object)))) }
-    }
-
-    /// Judges each entry of a delivery by the lease of its stream: what is void is passed over and counted, and what nobody
-    /// was entitled to write is found. Of a segment it changes nothing.
-    pub fn under(mut self, leases: &Arc<Leases>) -> Reader {
-        if let Kind::Delivery(delivery) = &mut self.input.taker {
-            delivery.under(Arc::clone(leases));
-        }
-        self
     }
 
     /// Takes the next bytes of the object, as it is stored: gzip and zstd are recognised by their first bytes.

@@ -11,7 +11,9 @@
 
 mod fold;
 mod judge;
+mod leased;
 mod overlap;
+mod pieces;
 
 use std::collections::BTreeMap;
 
@@ -54,6 +56,14 @@ pub struct Counts {
     pub entries: u64,
     /// How many of them repeat the sequence of another, or of a proven prefix.
     pub repeated: u64,
+    /// How many were never acknowledged: delivered, and on no chain back from the head of their stream's lease. Counted where
+    /// that chain is complete.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub void: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a ledger is held against.
@@ -65,9 +75,10 @@ pub struct Expect {
     pub from: Vec<StreamProof>,
     /// The last sequence that was acknowledged, by stream: an end before it is a loss.
     pub watermarks: BTreeMap<String, u64>,
-    /// The leases under which deliveries were read (see [`crate::Reader::under`]). What such a stream lacks may still be
-    /// delivered, so it is never `Broken` for it: an open ledger is whole as far as its entries follow each other, and of a
-    /// closed one whatever is missing up to the lease's watermark is unproven.
+    /// The leases by which deliveries are judged; a fold of segments has none. What is proven of such a stream is the chain back
+    /// from the lease's head to sequence 1, without any prefix of `from`. What the chain lacks may still be delivered, so the
+    /// stream is never `Broken` for it: a closed ledger is unproven, and of an open one the proof says how far it is whole,
+    /// and never past the watermark.
     pub leases: Leases,
     /// Whether the ledger may go on.
     pub end: End,

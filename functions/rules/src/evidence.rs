@@ -48,6 +48,9 @@ pub struct Record {
 /// Below the prefix of a run: what is no record of a step, and too large to be in one.
 pub const LEFT: &str = "left/";
 
+/// Hexadecimal digits of a digest in the key of what was left.
+const SHA256_DIGITS: usize = 16;
+
 /// The prefix of all evidence of a run.
 pub fn prefix(plan: &str, run: &str) -> String {
     format!("{plan}/{run}/")
@@ -81,15 +84,25 @@ pub fn record_key(step: &Step, phase: Phase, request_id: &str) -> Result<String,
 /// # Errors
 /// As [`Step::plan_name`].
 pub fn left_key(step: &Step, name: &str, sha256: &str) -> Result<String, StepError> {
-    Ok(format!(
-        "{}{LEFT}{}-{}-{}-{}-{}.json",
-        prefix(step.plan_name()?, &step.run),
-        slug(&step.entered),
-        slug(&step.name),
-        step.attempt,
-        slug(name),
-        &sha256[..sha256.len().min(16)]
-    ))
+    let sha256 = &sha256[..sha256.len().min(SHA256_DIGITS)];
+    Ok(format!("{}{}-{}-{sha256}.json", left_prefix(step)?, step.attempt, slug(name)))
+}
+
+/// The prefix of all that any attempt of this visit of the state has left.
+///
+/// # Errors
+/// As [`Step::plan_name`].
+pub fn left_prefix(step: &Step) -> Result<String, StepError> {
+    let run = prefix(step.plan_name()?, &step.run);
+    Ok(format!("{run}{LEFT}{}-{}-", slug(&step.entered), slug(&step.name)))
+}
+
+/// The attempt that has left `key` under this `name`; `None` for any other key below `prefix` ([`left_prefix`]).
+pub fn left_by(key: &str, prefix: &str, name: &str) -> Option<u32> {
+    let (attempt, rest) = key.strip_prefix(prefix)?.split_once('-')?;
+    let digits = rest.strip_prefix(&slug(name))?.strip_prefix('-')?.strip_suffix(".json")?;
+    let is_digest = digits.len() == SHA256_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    attempt.parse().ok().filter(|_| is_digest)
 }
 
 fn slug(text: &str) -> String {
@@ -133,4 +146,39 @@ pub struct Manifest {
 /// SHA-256 in lower-case hexadecimal, as all digests of evidence are written.
 pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_told_from_other_attempts_states_and_names() {
+        let step = |attempt, name: &str| Step {
+            run: "run-2".into(),
+            plan_key: "plan/aex.json".into(),
+            name: name.into(),
+            entered: "2026-11-24T00:00:00Z".into(),
+            attempt,
+        };
+        let digest = sha256(b"x");
+        let of = step(0, "Confirm the flip");
+        let prefix = left_prefix(&of).unwrap();
+        let key = |attempt, state: &str, name: &str| left_key(&step(attempt, state), name, &digest).unwrap();
+        let by = |key: &str| left_by(key, &prefix, "answered");
+        assert_eq!(by(&key(0, "Confirm the flip", "answered")), Some(0));
+        assert_eq!(by(&key(12, "Confirm the flip", "answered")), Some(12));
+        for other in [
+            key(0, "Confirm the flip", "receipts"),
+            key(0, "Confirm the flip", "answered-again"),
+            key(0, "Confirm the flip", "not-answered"),
+            key(0, "Confirm the flip again", "answered"),
+            key(0, "Flip the traffic", "answered"),
+            record_key(&of, Phase::Intent, "answered-0123456789abcdef").unwrap(),
+        ] {
+            assert_eq!(by(&other), None, "{other}");
+        }
+        let later = Step { entered: "2026-11-24T00:00:01Z".into(), ..of };
+        assert_eq!(by(&left_key(&later, "answered", &digest).unwrap()), None);
+    }
 }

@@ -196,7 +196,7 @@ pub fn judge_behind_fence(
             Verdict::ObserversDisagree,
             format!(
                 "{why}; but epoch {fenced_epoch} has fenced the primary, so it is the recovery side that writes: `lifeboat \
-                 flip` moves the records to it, `lifeboat handback --take-from-recovery` gives the pen back"
+                 flip` moves the traffic to it, `lifeboat handback --take-from-recovery` gives the pen back"
             ),
         ),
         judged => judged,

@@ -437,7 +437,8 @@ impl Plan {
     /// - No record's TTL is above 60 s: clients see a flip only when their cached answer expires, and a minute
     ///   is as much of the objective as a cache may have.
     /// - Each record by itself moves in one batch, old values, new ones and the epoch's TXT record together: a record's
-    ///   own bounds see to that (a test says so).
+    ///   own bounds see to that (a test says so). A pair of the strategy `switch` is larger, and is bounded besides: the
+    ///   batch that makes it of a plain record has the primary's values twice.
     pub fn validate(&self) -> Vec<Problem> {
         validate::plan(self)
     }

@@ -5,6 +5,7 @@
 mod aws;
 mod before;
 mod claims;
+mod deployed;
 mod manifests;
 mod words;
 
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub use aws::{Executions, newest_fence};
 pub use before::before;
 pub use claims::{claim_epoch, flip_name, holders, newest_epoch};
+pub use deployed::Deployed;
 pub use manifests::put_manifest;
 pub use words::{say, words};
 
@@ -140,13 +142,14 @@ pub enum Answer {
 pub async fn handle(
     context: &Context,
     executions: &Executions,
+    deployed: &Deployed,
     now: fn() -> Timestamp,
     request: Request<Action>,
 ) -> Result<Answer, StepError> {
     match &request.action {
         Action::Admit { execution, started_at, input } => {
             let started = Started { execution, at: *started_at };
-            admit_run(context, executions, &request.step, &started, input.clone(), now()).await
+            admit_run(context, executions, deployed, &request.step, &started, input.clone(), now()).await
         }
         Action::ClaimEpoch {} => claim(context, request.run()?, request.step.plan_name()?, now()).await,
         Action::Close { outcome, reason, failure, facts } => {
@@ -165,6 +168,7 @@ struct Started<'a> {
 async fn admit_run(
     context: &Context,
     executions: &Executions,
+    deployed: &Deployed,
     step: &Step,
     started: &Started<'_>,
     input: Start,
@@ -192,6 +196,9 @@ async fn admit_run(
             format!("field `name`: `{}`, but the plan lies at {}", plan.name, input.plan.key),
         ));
     }
+    if let Some(reason) = deployed.refuses(&plan) {
+        return Ok(Answer::Refused { reason });
+    }
     let running = async |run: &str| executions.is_running(started.execution, run).await;
     let Context { store, control_bucket, evidence_bucket } = context;
     let before = before(store, control_bucket, evidence_bucket, &plan, now, running).await?;
@@ -199,21 +206,25 @@ async fn admit_run(
     if trigger.at.is_none() && trigger.kind == TriggerKind::Operator {
         trigger.at = Some(started.at);
     }
-    Ok(match admit(&plan, &trigger, &before, now) {
+    let deadline = match admit(&plan, &trigger, &before, now) {
         Admission::NotYet { reason } => return Err(StepError::not_ready(reason)),
-        Admission::Refused { reason } => Answer::Refused { reason },
-        Admission::Admitted { deadline } => Answer::Admitted {
-            run: Run {
-                id: step.run.clone(),
-                mode: input.mode,
-                plan: PlanRef { key: input.plan.key, version, sha256: sha256(&bytes) },
-                trigger,
-                admitted_at: now,
-                deadline,
-                admitted_epoch: before.holders.first().map_or(0, |newest| newest.epoch),
-                fenced_epoch: before.fenced_epoch(),
-                epoch: None,
-            },
+        Admission::Refused { reason } => return Ok(Answer::Refused { reason }),
+        Admission::Admitted { deadline } => deadline,
+    };
+    // The lists are a part of the plan that lies beside it, and is first needed behind the seal. A fault in one is found
+    // here as a fault in the plan is.
+    context.records(&plan).await?;
+    Ok(Answer::Admitted {
+        run: Run {
+            id: step.run.clone(),
+            mode: input.mode,
+            plan: PlanRef { key: input.plan.key, version, sha256: sha256(&bytes) },
+            trigger,
+            admitted_at: now,
+            deadline,
+            admitted_epoch: before.holders.first().map_or(0, |newest| newest.epoch),
+            fenced_epoch: before.fenced_epoch(),
+            epoch: None,
         },
     })
 }

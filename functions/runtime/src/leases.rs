@@ -28,11 +28,9 @@ impl Log<'_> {
                 format!("{} is {} bytes long; the limit is {LEASE_BYTES_MAX}", object.key, object.bytes);
             return Err(StepError::defect(what));
         }
-        Ok(found
-            .iter()
-            .filter_map(|object| object.key.strip_prefix(LEASE_PREFIX))
-            .map(str::to_owned)
-            .collect())
+        let streams = found.iter().filter_map(|object| object.key.strip_prefix(LEASE_PREFIX));
+        // The prefix itself is the folder that a console makes, and no stream's.
+        Ok(streams.filter(|stream| !stream.is_empty()).map(str::to_owned).collect())
     }
 
     /// The lease as the newest object of its stream: every acknowledgement advances it.

@@ -1,11 +1,15 @@
 //! What is too large for an answer: left as an object of evidence, which the answer names.
 
-use lifeboat_rules::evidence::{left_key, sha256};
+use lifeboat_rules::evidence::{left_by, left_key, left_prefix, sha256};
 use lifeboat_rules::{Step, StepError};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::serve::Context;
 use crate::store::Put;
+
+/// What all attempts of one visit of a state may leave, in objects.
+const LEFT_MAX: usize = 2_000;
 
 /// Where something was left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,5 +37,29 @@ impl Context {
             Put::Created => Ok(Left { key, sha256, bytes: bytes.len() as u64 }),
             Put::Exists(_) => Err(StepError::defect(format!("evidence {key} exists with other content"))),
         }
+    }
+    /// What earlier attempts of the same visit of the state, and this one, have left under `name`, the oldest attempt first.
+    ///
+    /// # Errors
+    /// As [`crate::aws_error`]; `Defect` where there is more than attempts can leave, or an object is not what is asked for.
+    pub async fn left<T: DeserializeOwned>(&self, step: &Step, name: &str) -> Result<Vec<T>, StepError> {
+        let prefix = left_prefix(step)?;
+        let listed = self.store.list(&self.evidence_bucket, &prefix, LEFT_MAX).await?;
+        let mut keys: Vec<(u32, String)> = listed
+            .into_iter()
+            .filter_map(|object| Some((left_by(&object.key, &prefix, name)?, object.key)))
+            .collect();
+        keys.sort();
+        let mut left = Vec::with_capacity(keys.len());
+        for (_, key) in keys {
+            let Some(bytes) = self.store.get(&self.evidence_bucket, &key, None).await? else { continue };
+            left.push(serde_json::from_slice(&bytes).map_err(|err| {
+                StepError::defect(format!(
+                    "evidence s3://{}/{key} cannot be read: {err}",
+                    self.evidence_bucket
+                ))
+            })?);
+        }
+        Ok(left)
     }
 }

@@ -19,7 +19,7 @@ pub use aws::{load_config, required_env};
 pub use claim::claimed_epochs;
 pub use clock::now;
 pub use error::aws_error;
-pub use flips::{NewestFlip, StoredFlip, newest_flip};
+pub use flips::{FoundFlip, NewestFlip, StoredFlip, find_newest_flip, newest_flip};
 pub use leave::Left;
 pub use log::{Head, Log};
 pub use names::records;

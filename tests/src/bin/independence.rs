@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use lifeboat_tests::definition::Definition;
 use lifeboat_tests::independence::{self, Independence};
-use lifeboat_tests::{diagram, template, world::places};
+use lifeboat_tests::{command, page, template, world::places};
 
 /// Derives what each step of a run calls, in which Region, from the definition, the sources and the template.
 #[derive(Debug, Parser)]
@@ -17,13 +17,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            anstream::eprintln!("{why}");
-            ExitCode::FAILURE
-        }
-    }
+    command::told(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), String> {
@@ -36,20 +30,5 @@ fn run(args: &Args) -> Result<(), String> {
     for blind in found.blind_spots() {
         anstream::eprintln!("not seen: {blind}");
     }
-    let parts = independence::parts(&found);
-    if !args.write {
-        for part in parts.values() {
-            println!("{part}\n");
-        }
-        return Ok(());
-    }
-    let path = independence::path();
-    let at = path.display();
-    let old = std::fs::read_to_string(&path).map_err(|why| format!("{at}: {why}"))?;
-    let new = diagram::renewed(&old, &parts).map_err(|why| format!("{at}: {why}"))?;
-    if new != old {
-        std::fs::write(&path, new).map_err(|why| format!("{at}: {why}"))?;
-        anstream::eprintln!("renewed {at}");
-    }
-    Ok(())
+    page::print_or_write(&independence::parts(&found), &[independence::path()], args.write)
 }

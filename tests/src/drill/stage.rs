@@ -12,8 +12,9 @@ use lifeboat_rules::plan::Strategy;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::setting::Setting;
+use super::setting::{Ledger, Setting};
 use crate::FUNCTIONS;
+use crate::world::delivery::DeliveryStream;
 use crate::world::deploy::{Packing, StackSpec, create_foundation, create_stack, package, upload};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::relay::Relay;
@@ -55,6 +56,8 @@ pub struct Stage {
     pub plan_file: PathBuf,
     /// Where probes of the primary go through, where the setting asked for it.
     pub relay: Option<Relay>,
+    /// What an application with leases sends its entries to.
+    pub delivery: Option<DeliveryStream>,
     values: Vec<(&'static str, String)>,
 }
 
@@ -98,13 +101,24 @@ impl Stage {
         let relay = if setting.relay { Some(Relay::start(primary_address.into()).await?) } else { None };
         let probed = relay.as_ref().map_or(primary_address.into(), Relay::address);
 
+        let delivery = match setting.ledger {
+            Ledger::Segments => None,
+            Ledger::Leases => {
+                Some(DeliveryStream::start(recovery.s3.clone(), log_bucket, setting.ledger_prefix()).await?)
+            }
+        };
+        let firehose = match &delivery {
+            None => recovery_base.output("FirehoseName")?.to_owned(),
+            Some(delivery) => delivery.address().to_string(),
+        };
+
         report("lifeboat plan upload");
         let mut values = vec![
             ("PRIMARY_ADDRESS", probed.to_string()),
             ("RECOVERY_ADDRESS", SocketAddrV4::new(RECOVERY_IP, port).to_string()),
             ("REPOSITORY", places::repository().display().to_string()),
             ("LOG_BUCKET", log_bucket.to_owned()),
-            ("FIREHOSE", recovery_base.output("FirehoseName")?.to_owned()),
+            ("FIREHOSE", firehose.clone()),
             ("COMMIT_MILLISECONDS", COMMIT_MILLISECONDS.to_string()),
             ("EXECUTION_ROLE_ARN", recovery_base.output("ExecutionRoleArn")?.to_owned()),
             ("TASK_ROLE_ARN", recovery_base.output("TaskRoleArn")?.to_owned()),
@@ -131,7 +145,7 @@ impl Stage {
                 .parameter("LogBucket", log_bucket)
                 .parameter("ControlBucket", control_bucket)
                 .parameter("EvidenceBucket", evidence_bucket)
-                .parameter("HostedZoneId", zone_id)
+                .parameter("HostedZoneId", zone_id.trim_start_matches("/hostedzone/"))
                 .parameter("DnsStrategy", &strategy)
                 .parameter("StackRoleArn", recovery_base.output("StackRoleArn")?)
                 .parameter("ArtifactBucket", control_bucket)
@@ -157,7 +171,8 @@ impl Stage {
                 .parameter("Streams", setting.streams_parameter())
                 .parameter("LogBucket", log_bucket)
                 .parameter("LogRegion", world.recovery())
-                .parameter("Firehose", recovery_base.output("FirehoseName")?)
+                .parameter("LogPrefix", setting.ledger_prefix())
+                .parameter("Firehose", &firehose)
                 .parameter("CommitMilliseconds", COMMIT_MILLISECONDS.to_string())
                 .parameter("ExecutionRoleArn", primary_base.output("ExecutionRoleArn")?)
                 .parameter("TaskRoleArn", primary_base.output("TaskRoleArn")?)
@@ -178,6 +193,7 @@ impl Stage {
             plan,
             plan_file,
             relay,
+            delivery,
             values,
         };
         report(match setting.strategy {
@@ -207,6 +223,12 @@ impl Stage {
         write_plan(&self.plan_file, setting, &self.values)?;
         let file = self.plan_file.display().to_string();
         succeed(world, &["plan", "upload", &file, "--control-bucket", &self.control_bucket]).await
+    }
+
+    /// `text` with the name of the log's bucket for `${LOG_BUCKET}`, and the plan's file for `${PLAN}`.
+    pub fn named(&self, text: &str) -> String {
+        text.replace("${LOG_BUCKET}", &self.log_bucket)
+            .replace("${PLAN}", &self.plan_file.display().to_string())
     }
 
     /// Runs the `lifeboat` command as a person would, who has the names of buckets and state machine in the environment.

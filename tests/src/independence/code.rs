@@ -58,6 +58,7 @@ pub(super) struct Function {
     pub takes_self: bool,
     /// The names that its patterns bind: a path of one of these names is no function.
     pub locals: BTreeSet<String>,
+    pub output: syn::ReturnType,
     pub body: syn::Block,
 }
 
@@ -170,6 +171,7 @@ impl Reader<'_> {
             arguments: signature.inputs.len() - usize::from(takes_self),
             takes_self,
             locals: locals.0,
+            output: signature.output.clone(),
             body: body.clone(),
         });
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{CONTROL_PLANE, Independence, Needs, OPERATIONS, Row, STRATEGIES, WITHOUT_A_CALL, find};
+use crate::page::Parts;
 use crate::world::places;
 
 /// How the page is renewed; a test that finds it old says so.
@@ -16,8 +17,8 @@ pub fn path() -> PathBuf {
 }
 
 /// Its tables, by the names of their marks.
-pub fn parts(of: &Independence) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
+pub fn parts(of: &Independence) -> Parts {
+    Parts::from([
         ("steps", rows(of, true)),
         ("callers", rows(of, false)),
         ("operations", operations()),

@@ -2,6 +2,8 @@
 //! arguments. Where the name is not enough to tell two functions apart, both count: a call too many in the table is seen by a
 //! person, one too few would be a lie.
 
+mod clients;
+
 use std::collections::BTreeSet;
 
 use syn::buffer::TokenBuffer;
@@ -10,7 +12,7 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 
 use super::code::{Code, Function, RUNTIME};
-use super::syntax::{Paths, identifiers, leaf, pascal, snake, text};
+use super::syntax::{Paths, identifiers, is_of_client, leaf, made_client, pascal, snake, text};
 
 /// How a function is come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ impl Code {
             let function = &self.functions[at];
             let mut walk =
                 Walk { code: self, function, entrance, strategy, named: vec![], reached: &mut reached };
+            walk.returned(&function.output);
             walk.visit_block(&function.body);
             for named in walk.named {
                 ahead.extend(
@@ -142,6 +145,9 @@ impl Walk<'_> {
         let is_local = arguments.is_none() && owner.is_none() && self.function.locals.contains(&name);
         let original = |name: String| self.code.original(&self.function.file, &name).to_owned();
         let (name, owner) = (original(name), owner.map(original));
+        if owner.as_deref() == Some("Region") && arguments.is_some() {
+            self.cannot_follow(&format!("`Region::{name}(..)`: a Region of its own"));
+        }
         if owner.as_deref() == Some("TcpStream") && name == "connect" {
             self.call("tcp", "connect");
         }
@@ -215,11 +221,7 @@ impl<'ast> Visit<'ast> for Walk<'_> {
         if let Some(service) = self.client(&call.receiver).map(str::to_owned) {
             self.call(&service, &method);
         } else {
-            if ["region", "endpoint_url", "use_fips", "use_dual_stack"].contains(&method.as_str())
-                && !call.args.is_empty()
-            {
-                self.cannot_follow(&format!("`.{method}(..)`: a Region or an address of its own"));
-            }
+            self.look_at_call(&method, call);
             let arguments = Some(call.args.len());
             self.named.push(Named { name: method, owner: None, method: true, arguments });
             self.visit_expr(&call.receiver);
@@ -244,12 +246,22 @@ impl<'ast> Visit<'ast> for Walk<'_> {
     }
 
     fn visit_local(&mut self, local: &'ast syn::Local) {
-        if let Some(given) = &local.init
-            && self.client(&given.expr).is_some()
-        {
-            self.cannot_follow("a client is given another name by `let`");
+        if let Some(given) = &local.init {
+            if self.client(&given.expr).is_some() {
+                self.cannot_follow("a client is given another name by `let`");
+            }
+            if let Some(made) = made_client(&given.expr, true) {
+                self.made(&local.pat, made.as_deref());
+            }
         }
         visit::visit_local(self, local);
+    }
+
+    fn visit_pat_type(&mut self, typed: &'ast syn::PatType) {
+        if is_of_client(&typed.ty) {
+            self.made(&typed.pat, None);
+        }
+        visit::visit_pat_type(self, typed);
     }
 
     fn visit_field_pat(&mut self, field: &'ast syn::FieldPat) {

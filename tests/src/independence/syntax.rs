@@ -53,6 +53,43 @@ pub(super) fn leaf(expression: &syn::Expr) -> Option<String> {
     }
 }
 
+/// Whether a type is a client of AWS or of HTTP, or holds one: `aws_sdk_s3::Client`, `&Client`, `Option<reqwest::Client>`.
+pub(super) fn is_of_client(kind: &syn::Type) -> bool {
+    struct Clients(bool);
+    impl<'ast> Visit<'ast> for Clients {
+        fn visit_path(&mut self, path: &'ast syn::Path) {
+            self.0 |= path.segments.last().is_some_and(|last| last.ident == "Client");
+            syn::visit::visit_path(self, path);
+        }
+    }
+    let mut clients = Clients(false);
+    clients.visit_type(kind);
+    clients.0
+}
+
+/// What an expression makes a client of: `aws_sdk_s3::Client::new(..)` is one of `s3`; of an imported `Client::new(..)` it is
+/// not known (`Some(None)`). With `chained`, whatever is called on it afterwards.
+pub(super) fn made_client(expression: &syn::Expr, chained: bool) -> Option<Option<String>> {
+    match expression {
+        syn::Expr::Reference(of) => made_client(&of.expr, chained),
+        syn::Expr::Paren(of) => made_client(&of.expr, chained),
+        syn::Expr::Await(of) if chained => made_client(&of.base, chained),
+        syn::Expr::Try(of) if chained => made_client(&of.expr, chained),
+        syn::Expr::MethodCall(call) if chained => made_client(&call.receiver, chained),
+        syn::Expr::Call(call) => {
+            let syn::Expr::Path(path) = &*call.func else { return None };
+            let mut parts = path.path.segments.iter().rev().map(|part| part.ident.to_string());
+            let (makes, kind) = (parts.next()?, parts.next()?);
+            let is_made = ["new", "from_conf"].contains(&makes.as_str()) || (chained && makes == "builder");
+            (kind == "Client" && is_made).then(|| match parts.next()?.as_str() {
+                "reqwest" => Some("http".to_owned()),
+                krate => krate.strip_prefix("aws_sdk_").map(str::to_owned),
+            })
+        }
+        _ => None,
+    }
+}
+
 /// The literal texts of a condition, in quotes.
 pub(super) fn text(expression: &syn::Expr) -> String {
     struct Texts(String);

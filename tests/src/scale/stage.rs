@@ -9,13 +9,14 @@ use futures::{TryStreamExt, stream};
 use ledger_verify::shards::Set;
 use lifeboat::ledger::generate::{Object, Spec};
 use lifeboat_ledger::slot;
-use lifeboat_rules::evidence::{Record, prefix, sha256};
-use lifeboat_rules::{Mode, Plan, PlanRef, Run, Trigger, TriggerKind};
+use lifeboat_rules::evidence::{Record, prefix};
+use lifeboat_rules::{Plan, PlanRef};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Options, Reads};
 use crate::definition::Definition;
+use crate::given;
 use crate::world::deploy::{Bucket, Packing, create_bucket, package};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::proxy::Scope;
@@ -43,8 +44,7 @@ pub(super) struct Setting {
 /// A ledger that can be verified.
 pub(super) struct Ledger {
     name: &'static str,
-    plan: Plan,
-    plan_version: String,
+    uploaded: PlanRef,
     state_machine_arn: String,
     held_back: Vec<Object>,
     entries: u64,
@@ -80,16 +80,12 @@ impl Ledger {
             create_bucket(&clients, &bucket).await?;
         }
         let plan = plan(setting, &log)?;
-        let key = format!("plan/{name}.json");
-        let put = clients.s3.put_object().bucket(&control).key(&key).body(plan.canonical_json().into());
-        let put = put.send().await.doing(|| format!("upload the plan {name}"))?;
-        let plan_version = put.version_id().unwrap_or_default().to_owned();
+        let uploaded = given::put_plan(&clients, &control, &plan).await?;
         let function_arn = create_function(world, &clients, name).await?;
-        let state_machine_arn = create_state_machine(&clients, name, &function_arn, &key).await?;
+        let state_machine_arn = create_state_machine(&clients, name, &function_arn, &uploaded.key).await?;
         let mut ledger = Ledger {
             name,
-            plan,
-            plan_version,
+            uploaded,
             state_machine_arn,
             held_back: Vec::new(),
             entries: setting.entries,
@@ -194,22 +190,7 @@ impl Ledger {
 
     async fn execute(&self, clients: &Clients, name: &str) -> Result<Value, WorldError> {
         let what = || format!("run {name}");
-        let at = crate::world::now();
-        let run = Run {
-            id: name.to_owned(),
-            mode: Mode::Failover,
-            plan: PlanRef {
-                key: format!("plan/{}.json", self.name),
-                version: self.plan_version.clone(),
-                sha256: sha256(&self.plan.canonical_json()),
-            },
-            trigger: Trigger { kind: TriggerKind::Operator, at: None, alarm: None, by: None, reason: None },
-            admitted_at: at,
-            deadline: at,
-            admitted_epoch: 1,
-            fenced_epoch: 0,
-            epoch: Some(2),
-        };
+        let run = given::run(name, self.uploaded.clone(), 1, Some(2));
         let start = clients.sfn.start_execution().state_machine_arn(&self.state_machine_arn).name(name);
         let started = start.input(json!({ "run": run }).to_string()).send().await.doing(what)?;
         let deadline = Instant::now() + VERIFIED_WITHIN;
@@ -290,9 +271,7 @@ impl From<&Options> for Setting {
 }
 
 fn plan(setting: &Setting, log: &str) -> Result<Plan, WorldError> {
-    let what = || "read functions/rules/tests/plan.json".to_owned();
-    let json = std::fs::read(places::repository().join("functions/rules/tests/plan.json")).doing(what)?;
-    let mut plan: Plan = serde_json::from_slice(&json).doing(what)?;
+    let mut plan = given::plan();
     plan.name = setting.plan.to_owned();
     plan.ledger.bucket = log.to_owned();
     plan.ledger.streams = STREAMS.map(str::to_owned).to_vec();

@@ -1,5 +1,7 @@
 //! How the world stands when a timeline has been played: read from the log, the zone and the buckets themselves.
 
+mod leases;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aex::client::Client;
@@ -7,7 +9,7 @@ use aws_sdk_cloudformation::types::StackStatus;
 use aws_sdk_route53::types::ResourceRecordSet;
 use lifeboat_ledger::chain::Span;
 use lifeboat_ledger::control::Weight;
-use lifeboat_ledger::{Control, Expect, Fold, Holder, Pen, Proof, Run, Verdict, slot};
+use lifeboat_ledger::{Control, Expect, Fold, Holder, Pen, PenState, Proof, Run, Verdict, slot};
 use lifeboat_rules::dns::switch::{FlipObject, pair};
 use lifeboat_rules::dns::{Fence, spell};
 use lifeboat_rules::epoch;
@@ -18,6 +20,7 @@ use super::file::Side;
 use super::play::health;
 use crate::drill::Stage;
 use crate::world::World;
+use crate::world::delivery::DeliveryStream;
 use crate::world::error::{Doing as _, WorldError};
 
 /// Questions that the client has in flight when it compares its memory with the exchange.
@@ -30,10 +33,12 @@ pub struct Ending {
     pub epochs: Vec<(u64, String, String)>,
     /// Every epoch that has a fence object.
     pub fences: Vec<u64>,
-    /// What the ledger's own proof says of the log.
+    /// What the ledger's own proof says of the log; with leases, what its chains of hashes say.
     pub proof: Proof,
     /// Each stream.
     pub streams: BTreeMap<String, Stream>,
+    /// How many records the delivery stream was told to lose, and has.
+    pub lost_records: usize,
     /// Each record of the plan, and what of it is in the zone.
     pub records: Vec<(String, String)>,
     /// What says where traffic belongs.
@@ -62,6 +67,10 @@ pub struct Stream {
     pub pen: Pen,
     /// Its control entries, and whether each counts.
     pub controls: Vec<(Control, Weight)>,
+    /// Of a lease: the epochs that it has closed.
+    pub closed: Vec<u64>,
+    /// Of a lease: whether lines were delivered below its watermark that nobody acknowledged.
+    pub void: bool,
     /// Which side every epoch was open for.
     holders: BTreeMap<u64, Holder>,
     /// The orders, by sequence: id and writer's epoch.
@@ -125,7 +134,11 @@ pub async fn observe(
         };
         exchanges.push(format!("{name} {says}"));
     }
-    let (proof, streams) = read_log(world, stage).await?;
+    let epochs = read_epochs(world, stage).await?;
+    let (proof, streams) = match stage.plan.ledger.lease {
+        None => read_log(world, stage).await?,
+        Some(_) => leases::read(world, stage, &epochs).await?,
+    };
     let orders = match client {
         None => None,
         Some(client) => {
@@ -140,10 +153,11 @@ pub async fn observe(
     };
     let (records, traffic) = read_traffic(world, stage).await?;
     Ok(Ending {
-        epochs: read_epochs(world, stage).await?,
+        epochs,
         fences: read_fences(world, stage).await?,
         proof,
         streams,
+        lost_records: stage.delivery.as_ref().map_or(0, DeliveryStream::lost),
         records,
         traffic,
         stacks: read_stacks(world).await?,
@@ -155,6 +169,9 @@ pub async fn observe(
 impl Ending {
     /// What may never be, whatever a transcript says.
     pub fn wrongs(&self) -> Vec<String> {
+        if self.lost_records > 0 {
+            return self.wrongs_of_loss();
+        }
         let mut wrongs = Vec::new();
         if self.proof.verdict != Verdict::Proven {
             let findings: Vec<_> = self.proof.findings.iter().map(ToString::to_string).collect();
@@ -173,6 +190,22 @@ impl Ending {
                 wrong("acknowledged and unknown to the exchange that serves", &query.lost);
                 wrong("taken more than once, says the exchange that serves", &query.duplicated);
                 wrong("acknowledged, and the exchange that serves says nothing of them", &query.unanswered);
+            }
+        }
+        wrongs
+    }
+
+    /// Where acknowledged records are gone for good, the one thing that may not be is to go on as if they were not.
+    fn wrongs_of_loss(&self) -> Vec<String> {
+        let mut wrongs = Vec::new();
+        if self.proof.verdict == Verdict::Proven {
+            wrongs.push("nothing acknowledged is missing: the record that was lost shows nothing".to_owned());
+        }
+        for (name, stream) in &self.streams {
+            if let PenState::Open { epoch, holder: Holder::Recovery } = stream.pen.state() {
+                wrongs.push(format!(
+                    "{name} was opened under epoch {epoch}, and acknowledged records are lost"
+                ));
             }
         }
         wrongs
@@ -341,6 +374,8 @@ async fn read_stacks(world: &World) -> Result<Vec<(String, String)>, WorldError>
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_ledger::control::Open;
+
     use super::*;
 
     fn ending(proof: Proof) -> Ending {
@@ -349,6 +384,7 @@ mod tests {
             fences: Vec::new(),
             proof,
             streams: BTreeMap::new(),
+            lost_records: 0,
             records: Vec::new(),
             traffic: Traffic::Flips(Vec::new()),
             stacks: Vec::new(),
@@ -364,5 +400,20 @@ mod tests {
             proof.verdict = verdict;
             assert_eq!(ending(proof.clone()).wrongs().len(), wrongs, "{verdict:?}");
         }
+    }
+
+    #[test]
+    fn what_was_lost_must_be_missed_and_nobody_may_go_on() {
+        let mut ending = ending(Fold::default().finish(&Expect::default()).0);
+        ending.lost_records = 1;
+        for (verdict, wrongs) in [(Verdict::Proven, 1), (Verdict::Unproven, 0)] {
+            ending.proof.verdict = verdict;
+            assert_eq!(ending.wrongs().len(), wrongs, "{verdict:?}");
+        }
+        let mut stream = Stream::default();
+        let open = Open { epoch: 2, holder: Holder::Recovery, run: "run".into() };
+        stream.pen.apply(&Control::Open(open));
+        ending.streams.insert("ME1".into(), stream);
+        assert_eq!(ending.wrongs().len(), 1);
     }
 }

@@ -6,6 +6,7 @@ use lifeboat_rules::plan::Strategy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::drill::setting::Ledger;
 use crate::world::error::{Doing as _, WorldError};
 
 /// A scenario, as its file has it. A field or an event that is not known is an error that names it.
@@ -17,6 +18,9 @@ pub struct Scenario {
     /// Members of the drill's plan that are to be otherwise, as a JSON merge patch.
     #[serde(default = "nothing")]
     pub plan: Value,
+    /// How the application keeps its ledger; in segments where it does not say.
+    #[serde(default)]
+    pub ledger: Ledger,
     /// How traffic moves; by the switch where it does not say.
     #[serde(default)]
     pub strategy: Strategy,
@@ -50,6 +54,10 @@ pub enum Event {
     Freeze(Side),
     /// A frozen exchange goes on, and knows nothing of the time between.
     Wake(Side),
+    /// The exchange of a side, which has ended, is started anew, as ECS does.
+    Restart(Side),
+    /// What the delivery stream of a ledger with leases does from now on.
+    Deliveries(Deliveries),
     /// No call reaches any API of the side's Region.
     TakeAway(Side),
     /// The side's Region is back.
@@ -90,6 +98,8 @@ impl Event {
             Event::Kill(_) => "kill",
             Event::Freeze(_) => "freeze",
             Event::Wake(_) => "wake",
+            Event::Restart(_) => "restart",
+            Event::Deliveries(_) => "deliveries",
             Event::TakeAway(_) => "take_away",
             Event::GiveBack(_) => "give_back",
             Event::Cut(_) => "cut",
@@ -117,6 +127,18 @@ pub enum Side {
     Primary,
     /// The recovery side.
     Recovery,
+}
+
+/// What a delivery stream does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deliveries {
+    /// It accepts records, and keeps them back.
+    KeepBack,
+    /// It delivers what it kept back, and goes on.
+    GoOn,
+    /// It loses the next record that it accepts.
+    LoseOne,
 }
 
 /// A way between the primary and the recovery Region.
@@ -233,6 +255,12 @@ pub enum Until {
     Begun(InState),
     /// A run has been through a state: an outcome of it is in the evidence that is no wait.
     Done(InState),
+    /// A run waits in a state: an outcome of it says `NotReady`.
+    NotReady(InState),
+    /// A run has counted void entries in a state: delivered, and never acknowledged.
+    Void(InState),
+    /// The delivery stream has lost what it was told to lose.
+    Lost(usize),
     /// A run has ended.
     Ended(String),
     /// A run is under way: for saying that it still is.
@@ -400,6 +428,7 @@ mod tests {
             ("timeline: []", "`about`"),
             ("about: x\nstreams: 7\ntimeline: []", "field `streams`"),
             ("about: x\nstrategy: luck\ntimeline: []", "unknown variant `luck`"),
+            ("about: x\nledger: paper\ntimeline: []", "unknown variant `paper`"),
             ("about: x\ntimeline: [{ explode: primary }]", "field `timeline[0]`: unknown variant `explode`"),
             ("about: x\ntimeline: [{ kill: tertiary }]", "tertiary"),
             ("about: x\ntimeline: [{ probe: { rounds: 1, often: 2 } }]", "`often`"),
@@ -421,6 +450,9 @@ mod tests {
             "about: all of it
 timeline:
   - trade: 100
+  - deliveries: keep_back
+  - restart: primary
+  - wait: { not_ready: { run: one, state: Verify the tail } }
   - cut: [probes, log]
   - alarm: { forms: [sns], states: [ALARM, OK], age_seconds: 3600, times: 10 }
   - start: [one, two]
@@ -433,7 +465,7 @@ timeline:
 ",
         )
         .unwrap();
-        assert_eq!(scenario.timeline.len(), 10);
+        assert_eq!(scenario.timeline.len(), 13);
         assert_eq!((scenario.streams, scenario.strategy), (2, Strategy::Switch));
     }
 

@@ -75,11 +75,12 @@ async fn play_one(
 ) -> Result<Played, WorldError> {
     let world = World::start(WorldOptions {
         report: Arc::clone(&report),
-        ..WorldOptions::default().image("aex", places::binary("aex")?)
+        ..WorldOptions::default().image("aex", places::binary(scenario.ledger.application())?)
     })
     .await?;
     report(&format!("logs: {}", world.run().path().display()));
     let setting = Setting {
+        ledger: scenario.ledger,
         streams: scenario.streams,
         plan: scenario.plan.clone(),
         strategy: scenario.strategy,

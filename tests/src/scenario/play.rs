@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::file::{
-    AlarmState, Answers, Bucket, Caller, Calls, Does, Event, FaultOrder, Form, InState, Link, News, Probe,
-    Scenario, Side, Until,
+    AlarmState, Answers, Bucket, Caller, Calls, Deliveries, Does, Event, FaultOrder, Form, InState, Link,
+    News, Probe, Scenario, Side, Until,
 };
 use super::runs::{self, Evidence, Execution};
 use super::{lambda, mask};
 use crate::definition::Definition;
 use crate::drill::Stage;
 use crate::drill::setting::{SYMBOLS, Setting};
+use crate::world::delivery::DeliveryStream;
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::proxy::{Fault, RuleId, Scope};
 use crate::world::{ORIGIN_LAMBDA, Signal, World};
@@ -119,6 +120,8 @@ impl<'a> Play<'a> {
             Event::Kill(side) => self.signal(Signal::Kill, *side),
             Event::Freeze(side) => self.signal(Signal::Stop, *side),
             Event::Wake(side) => self.signal(Signal::Continue, *side),
+            Event::Restart(side) => self.restart(*side),
+            Event::Deliveries(deliveries) => self.deliveries(*deliveries).await,
             Event::TakeAway(side) => {
                 let rule = self.world.proxy().refuse_region(self.region(*side));
                 self.cut_off(region_cut(*side), rule)
@@ -192,6 +195,32 @@ impl<'a> Play<'a> {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn restart(&self, side: Side) -> Result<(), WorldError> {
+        let region = self.region(side);
+        match self.world.standin().restart(|container| container.region == region) {
+            1 => Ok(()),
+            services => Err(WorldError::failed(
+                format!("start the exchange of {side:?} anew"),
+                format!("{services} have ended there: {:?}", self.world.standin().containers()),
+            )),
+        }
+    }
+
+    async fn deliveries(&self, deliveries: Deliveries) -> Result<(), WorldError> {
+        let stream = self.delivery_stream()?;
+        match deliveries {
+            Deliveries::KeepBack => stream.keep_back(),
+            Deliveries::LoseOne => stream.lose_one(),
+            Deliveries::GoOn => stream.go_on().await?,
+        }
+        Ok(())
+    }
+
+    fn delivery_stream(&self) -> Result<&'a DeliveryStream, WorldError> {
+        let why = "it is there with `ledger: leases` only";
+        self.stage.delivery.as_ref().ok_or_else(|| WorldError::failed("find the delivery stream", why))
     }
 
     fn cut_off(&mut self, what: &'static str, rule: RuleId) -> Result<(), WorldError> {
@@ -382,6 +411,12 @@ impl<'a> Play<'a> {
                 let verdicts = runs::verdicts(&self.records(&at.run).await?);
                 Ok(verdicts.get(&at.state).is_some_and(|verdict| verdict != "NotReady"))
             }
+            Until::NotReady(at) => self.has_outcome(at, |body| runs::verdict(body) == "NotReady").await,
+            Until::Void(at) => {
+                self.has_outcome(at, |body| body["result"]["void"].as_u64().is_some_and(|void| void > 0))
+                    .await
+            }
+            Until::Lost(records) => Ok(self.delivery_stream()?.lost() >= *records),
             Until::Ended(run) => match self.execution(run).await? {
                 Some(execution) => Ok(runs::end(self.world, &execution).await?.is_some()),
                 None => Ok(false),
@@ -451,6 +486,13 @@ impl<'a> Play<'a> {
             Some(execution) => self.evidence.records(self.world, self.stage, &execution.name).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Whether an outcome of a run in a state is such a one.
+    async fn has_outcome(&self, at: &InState, is_such: impl Fn(&Value) -> bool) -> Result<bool, WorldError> {
+        let records = self.records(&at.run).await?;
+        let mut outcomes = records.iter().filter(|record| record.phase == Phase::Outcome);
+        Ok(outcomes.any(|record| record.step.name == at.state && is_such(&record.body)))
     }
 
     async fn execution(&self, label: &str) -> Result<Option<Execution>, WorldError> {
@@ -561,6 +603,7 @@ impl<'a> Play<'a> {
     }
 
     async fn lifeboat(&mut self, arguments: &[String]) -> Result<(), WorldError> {
+        let arguments: Vec<String> = arguments.iter().map(|argument| self.stage.named(argument)).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let output = self.stage.lifeboat(self.world, &arguments).await?;
         let code = output.status.code().map_or("no exit code".to_owned(), |code| format!("exit code {code}"));

@@ -179,6 +179,11 @@ impl Transcript<'_> {
         }
         match &ending.orders {
             None => text.push_str("  nobody traded\n"),
+            Some(_) if ending.lost_records > 0 => {
+                text.push_str(
+                    "  acknowledged orders: some are gone with what the delivery stream has lost\n",
+                );
+            }
             Some(orders) => {
                 let (lost, duplicated) = (orders.lost.len(), orders.duplicated.len());
                 let _ =
@@ -205,6 +210,12 @@ impl Transcript<'_> {
             };
             let inert = if *weight == Weight::Inert { ", inert" } else { "" };
             let _ = writeln!(text, "    {what}, by {}{inert}", self.label(run));
+        }
+        for epoch in &stream.closed {
+            let _ = writeln!(text, "    the lease of epoch {epoch} was closed");
+        }
+        if stream.void {
+            text.push_str("    what nobody acknowledged was delivered as well\n");
         }
         let pen = match stream.pen.state() {
             PenState::Unopened => "nobody, for it was never opened".to_owned(),

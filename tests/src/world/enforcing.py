@@ -7,6 +7,8 @@ It enforces IAM by itself when AUTH=true. What it lacks for the policies of this
   them the key is absent whatever the client sends.
 * The condition key `aws:PrincipalArn` of a role that was taken: on AWS the ARN of the role, in the emulator that of the
   session. No role here has a path.
+* CloudWatch's PutMetricData, which it lets everybody do in the form in which the SDK asks (the operation is in the path,
+  the body is CBOR), with its condition key `cloudwatch:namespace`. Metrics have no ARN.
 * TLS beside plain HTTP, on the same port of TLS_HOST, so that `aws:SecureTransport` is true of one and false of the
   other for real. The certificate is made here and lives as long as this process's folder.
 """
@@ -16,6 +18,7 @@ import ipaddress
 import os
 from pathlib import Path
 
+import cbor2
 import hypercorn.asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -29,6 +32,9 @@ CERTIFICATE = Path(os.environ["TLS_CERTIFICATE"])
 KEY = CERTIFICATE.with_suffix(".key")
 
 _emulated_context = iam_actions.s3_service_context
+_emulated_action = iam_actions.extract_iam_action
+_emulated_resource = iam_actions.extract_resource_arn
+_emulated_tags = iam_actions.request_tag_context
 _emulated_key = iam_evaluator._resolve_condition_key
 _serve = hypercorn.asyncio.serve
 
@@ -40,6 +46,25 @@ def context_with_conditional_put(iam_action, query_params, path="", headers=None
         condition = (headers or {}).get(header)
         if iam_action == "s3:PutObject" and condition and not takes_no_condition:
             context[f"s3:{header}"] = condition
+    return context
+
+
+def action_by_the_path(service, method, path, headers, body, query_params):
+    if service == "monitoring" and path.endswith("/operation/PutMetricData"):
+        return "cloudwatch:PutMetricData"
+    return _emulated_action(service, method, path, headers, body, query_params)
+
+
+def resource_of_no_metric(service, method, path, *rest):
+    if service == "monitoring" and path.endswith("/operation/PutMetricData"):
+        return "*"
+    return _emulated_resource(service, method, path, *rest)
+
+
+def context_with_namespace(service, iam_action, body, params):
+    context = _emulated_tags(service, iam_action, body, params)
+    if iam_action == "cloudwatch:PutMetricData":
+        context["cloudwatch:namespace"] = cbor2.loads(body)["Namespace"]
     return context
 
 
@@ -87,6 +112,9 @@ def make_certificate():
 
 
 iam_actions.s3_service_context = context_with_conditional_put
+iam_actions.extract_iam_action = action_by_the_path
+iam_actions.extract_resource_arn = resource_of_no_metric
+iam_actions.request_tag_context = context_with_namespace
 iam_evaluator._resolve_condition_key = key_with_the_role_of_a_session
 hypercorn.asyncio.serve = serve_with_tls
 app.main()

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use lifeboat_rules::ErrorName;
+use lifeboat_rules::dns::confirm::within;
+use lifeboat_rules::plan::bounds;
 use lifeboat_tests::definition::{Cause, Definition, Edge, error_names, quoted};
+use lifeboat_tests::given;
 use serde_json::{Value, json};
 
 use crate::{holds, orchestrator};
@@ -104,6 +107,29 @@ fn not_waited_for(definition: &Definition) -> Vec<String> {
         }
     }
     found
+}
+
+#[test]
+fn the_tries_of_the_confirmation_outlast_the_time_that_it_gives_names() {
+    let gives_up_early = |definition: &Definition| -> Vec<String> {
+        let tasks = definition.tasks();
+        let task = tasks.iter().find(|task| task.action() == Some("confirm_flip")).expect("the task");
+        let waits = |retrier: &&Value| error_names(retrier).any(|name| name == ErrorName::NotReady.as_str());
+        let waiting = task.retriers().find(waits);
+        let tries = waiting.and_then(|retrier| retrier["MaxAttempts"].as_i64()).unwrap_or_default();
+        // The plan with the most names and the longest time to live; a call that says `NotReady` has asked for 20 s.
+        let mut plan = given::plan();
+        plan.dns.records[0].ttl = *bounds::TTL_SECONDS.end();
+        let longest = within(&plan, bounds::RECORDS_MAX);
+        let enough = tries * 21 > longest;
+        if enough { vec![] } else { vec![format!("{tries} tries are over before {longest} s are")] }
+    };
+    holds(
+        gives_up_early,
+        &[("twenty tries", |value| {
+            value["States"]["Confirm the flip"]["Retry"][0]["MaxAttempts"] = json!(20);
+        })],
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The guide for operators shows what the definition says, and the words that Rust has.
 
 use lifeboat_rules::{ErrorName, Outcome};
-use lifeboat_tests::{diagram, world::places};
+use lifeboat_tests::{diagram, page, world::places};
 use serde_json::json;
 
 use crate::definition;
@@ -13,8 +13,7 @@ fn diagrams_and_tables_are_those_of_the_definition() {
     assert!(!files.is_empty());
     for path in files {
         let text = std::fs::read_to_string(&path).expect("a readable file");
-        let renewed =
-            diagram::renewed(&text, &parts).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let renewed = page::renewed(&text, &parts).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
         assert!(
             text == renewed,
             "{} is older than the definition; renew it: {}",
@@ -34,8 +33,8 @@ fn a_change_of_the_definition_shows() {
     for (name, part) in &old {
         assert_ne!(part, &new[name], "{name}");
     }
-    assert!(diagram::renewed("<!-- diagram:nothing --><!-- /diagram:nothing -->", &old).is_err());
-    assert!(diagram::renewed("<!-- diagram:picture -->", &old).is_err());
+    assert!(page::renewed("<!-- diagram:nothing --><!-- /diagram:nothing -->", &old).is_err());
+    assert!(page::renewed("<!-- diagram:picture -->", &old).is_err());
 }
 
 #[test]

@@ -136,7 +136,7 @@ const ANSWERS: [(&str, &str, &[&str]); 15] = [
     ("LedgerVerifyArn", "verify_tail", &["Proven", "Unproven", "Broken"]),
     ("LedgerVerifyArn", "open", &["Opened", "HalfDone"]),
     ("DnsFlipArn", "flip", &["Flipped"]),
-    ("DnsAskArn", "confirm_flip", &["FlipConfirmed"]),
+    ("DnsAskArn", "confirm_flip", &["FlipConfirmed", "FlipUnconfirmed"]),
 ];
 
 /// After a task the machine must tell its verdicts apart, all of them and no others. A task with one verdict, or one

@@ -74,6 +74,8 @@ impl Stage {
             ("METRIC_NAMESPACE", "Lifeboat".to_owned()),
             ("STATE_MACHINE_ARN", create_state_machine(&clients).await),
             ("DNS_SERVER", world.dns_address().to_string()),
+            ("DNS_STRATEGY", "records".to_owned()),
+            ("HOSTED_ZONE_ID", zone_id),
         ];
         Stage { environment, values: values.into_iter().collect() }
     }

@@ -1,10 +1,11 @@
 //! The policies of `infra/`, on an emulator that enforces IAM: what the buckets refuse to an administrator, and what
 //! the roles of the orchestrator and the operator's policy let through.
 //!
-//! Emulated: S3, Route 53 and Step Functions, signatures, and the evaluation of identity and bucket policies. Real: TLS,
+//! Emulated: S3, Route 53, CloudWatch and Step Functions, signatures, and the evaluation of identity and bucket policies. Real: TLS,
 //! so `aws:SecureTransport` is what the connection is. Bridged, in `tests/src/world/enforcing.py`: the condition keys
-//! `s3:if-none-match` and `s3:if-match`, absent or present as AWS documents it, and `aws:PrincipalArn`, which is the
-//! role's and not the session's.
+//! `s3:if-none-match` and `s3:if-match`, absent or present as AWS documents it, `aws:PrincipalArn`, which is the role's and
+//! not the session's, and `cloudwatch:namespace`
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-namespace.html>).
 //!
 //! What this does not prove: that AWS evaluates as the emulator does. Not evaluated here at all are replication from
 //! another bucket and `UpdateObjectEncryption`, which the emulator does not have; a retention that is named in the

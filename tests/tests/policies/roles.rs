@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_cloudwatch::types::MetricDatum;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use lifeboat_rules::dns::switch;
 use lifeboat_tests::world::deploy::{StackSpec, create_stack};
 use lifeboat_tests::world::iam::Caller;
 use lifeboat_tests::world::{ACCOUNT, Clients, places};
@@ -31,6 +33,8 @@ const FENCE: &str = "fence/00000000000000000002";
 const LEASE: &str = "lease/ME1";
 const RECORD: &str = "aex/by-hand/claim-1.json";
 const SHARD: &str = "aex/by-hand/shards/0123456789abcdef/000001.json";
+/// The namespace of what health-check and ledger-verify measure.
+const MEASURED: &str = "Lifeboat";
 const FOREIGN_RECORD: &str = "bex/by-hand/claim-1.json";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +62,16 @@ enum Call {
     DescribeExecution(&'static str),
     ListExecutions,
     StartExecution,
+    /// A point of a metric in this namespace.
+    PutPoint(&'static str),
 }
 use Call::{
     Create, Delete, DescribeExecution, Get, List, ListAnotherZone, ListExecutions, ListZone, Overwrite,
-    Replace, StartExecution, StopVersions, Upsert,
+    PutPoint, Replace, StartExecution, StopVersions, Upsert,
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 58] = [
+const CALLS: [Call; 61] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
@@ -124,6 +130,9 @@ const CALLS: [Call; 58] = [
     DescribeExecution("lifeboat-bex"),
     ListExecutions,
     StartExecution,
+    PutPoint(MEASURED),
+    PutPoint(switch::METRIC_NAMESPACE),
+    PutPoint("AEX"),
 ];
 
 /// What every step of a run may do, and the operator.
@@ -137,7 +146,7 @@ const STEP: [Call; 5] = [
 
 /// The caller, by its logical name in the template, and what it may do besides [`STEP`], whatever the strategy.
 const ALLOWED: [(&str, &[Call]); 9] = [
-    ("HealthCheckRole", &[Get(Log, LEASE), List(Log, "fence/"), List(Log, "log/ME1/")]),
+    ("HealthCheckRole", &[Get(Log, LEASE), List(Log, "fence/"), List(Log, "log/ME1/"), PutPoint(MEASURED)]),
     ("StackLaunchRole", &[]),
     (
         "LedgerVerifyRole",
@@ -156,6 +165,7 @@ const ALLOWED: [(&str, &[Call]); 9] = [
             Create(Evidence, SHARD),
             List(Log, "fence/"),
             List(Log, "log/ME1/"),
+            PutPoint(MEASURED),
         ],
     ),
     ("DnsFlipRole", &[]),
@@ -165,6 +175,7 @@ const ALLOWED: [(&str, &[Call]); 9] = [
         &[
             Get(Control, EPOCH),
             Get(Control, WORD),
+            Get(Control, NAMES),
             Create(Control, EPOCH),
             List(Log, "fence/"),
             DescribeExecution("lifeboat-aex"),
@@ -211,10 +222,14 @@ const ALLOWED: [(&str, &[Call]); 9] = [
 /// Who does no step of a run.
 const NO_STEP: [&str; 2] = ["AlarmTriggerRole", "PreparePolicy"];
 
+/// Who may publish where traffic belongs, and nobody else may: the metric moves it.
+const THROWS_THE_SWITCH: [Call; 3] =
+    [Get(Control, FLIP), Create(Control, FLIP), PutPoint(switch::METRIC_NAMESPACE)];
+
 /// What comes to it by the strategy.
 const BY_STRATEGY: [(&str, &str, &[Call]); 4] = [
-    ("switch", "DnsFlipRole", &[Get(Control, FLIP), Create(Control, FLIP)]),
-    ("switch", "OperatorPolicy", &[Get(Control, FLIP), Create(Control, FLIP)]),
+    ("switch", "DnsFlipRole", &THROWS_THE_SWITCH),
+    ("switch", "OperatorPolicy", &THROWS_THE_SWITCH),
     ("records", "DnsFlipRole", &[Get(Control, NAMES), ListZone]),
     ("records", "OperatorPolicy", &[ListZone]),
 ];
@@ -331,6 +346,11 @@ impl Call {
             StartExecution => {
                 let machine = arn("stateMachine", "lifeboat-aex");
                 Answer::of(clients.sfn.start_execution().state_machine_arn(machine).send().await)
+            }
+            PutPoint(namespace) => {
+                let point = MetricDatum::builder().metric_name(switch::METRIC_NAME).value(1.0).build();
+                let put = clients.cloudwatch.put_metric_data().namespace(namespace).metric_data(point);
+                Answer::of(put.send().await)
             }
         }
     }

@@ -82,7 +82,7 @@ impl Stage {
             .parameter("LogBucket", &log_bucket)
             .parameter("ControlBucket", &control_bucket)
             .parameter("EvidenceBucket", &evidence_bucket)
-            .parameter("HostedZoneId", &zone_id)
+            .parameter("HostedZoneId", zone_id.trim_start_matches("/hostedzone/"))
             .parameter("StackRoleArn", "arn:aws:iam::000000000000:role/race-stacks")
             .parameter("ArtifactBucket", &control_bucket)
             .parameter("ArtifactPrefix", prefix)

@@ -9,15 +9,16 @@ mod stage;
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudwatch::types::StateValue;
-use dns_flip::{Action, Answer, Asker, Gate, Moved, Mover, handle, move_traffic};
+use dns_flip::{Action, Answer, Asker, Gate, Moved, Mover, handle, keep, move_traffic};
 use futures::future::join_all;
-use jiff::Timestamp;
 use lifeboat_rules::dns::switch::{self, FlipObject, alarm_name};
 use lifeboat_rules::epoch::{Cause, Claim};
 use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::plan::{Names, RecordType, Side};
-use lifeboat_rules::{ErrorName, Mode, PlanRef, Request, Run, Step, StepError, Trigger, TriggerKind};
+use lifeboat_rules::{ErrorName, Request, Run, Step, StepError};
 use lifeboat_runtime::{Context, Store, now};
+use lifeboat_tests::given;
+use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::proxy::{Fault, Scope};
 use run_control::claim_epoch;
 
@@ -175,6 +176,37 @@ async fn what_is_lost_moves_no_traffic() {
     assert!(error.to_string().contains("flip/aex/00000000000000000009 is not a flip object"), "{error}");
     assert_eq!(stage.points_put(), points, "nothing was published");
     stage.answers_all_from(Side::Recovery).await;
+    // The way out: whoever claims an epoch beyond it and flips is the newest, and the keeper publishes again.
+    stage.flip(Side::Recovery, 10, "run-10").await.expect("a flip");
+    let kept = stage.keep().await.expect("a point");
+    assert_eq!((kept.epoch, kept.side), (Some(10), Side::Recovery));
+}
+
+/// What `infra/DNS.md` says of it: nothing tells one control bucket from another in which `lifeboat init` was run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_of_another_bucket_publishes_what_that_one_says() {
+    let stage = Stage::set().await;
+    stage.flip(Side::Recovery, 2, "run-2").await.expect("a flip");
+    stage.answers_all_from(Side::Recovery).await;
+    let other = "aex-control-of-another-stack";
+    create_bucket(&stage.direct, &Bucket::versioned(other)).await.expect("a bucket");
+    let keep = async || keep(&stage.store, other, &stage.gate, "aex").await;
+    assert_eq!(name(keep().await), ErrorName::Defect);
+    stage.answers_all_from(Side::Recovery).await;
+    let genesis = Claim { epoch: 1, run: "init".into(), at: now(), cause: Cause::Genesis };
+    claim_epoch(&stage.store, other, "aex", &genesis).await.expect("an epoch");
+    let kept = keep().await.expect("a point");
+    assert_eq!((kept.epoch, kept.side, kept.published.value), (None, Side::Primary, 0.0));
+    // So traffic goes to the primary, which has no pen there.
+    let until = Instant::now() + BACK_WITHIN;
+    while stage.answers_from().await != [Side::Primary] {
+        assert!(Instant::now() < until, "traffic did not move within {BACK_WITHIN:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        keep().await.expect("a point");
+    }
+    // The keeper of the right bucket puts it right again.
+    stage.keep().await.expect("a point");
+    stage.answers_all_from(Side::Recovery).await;
 }
 
 /// The handler as the Lambda calls it, for a plan of so many names by a rule; the calls that it made.
@@ -194,19 +226,8 @@ async fn calls_of_a_flip(stage: &Stage, epoch: u64, names: usize) -> Vec<String>
     let s3 = &stage.direct.s3;
     let put = s3.put_object().bucket(CONTROL).key(list).body(symbols.into_bytes().into());
     put.send().await.expect("a list");
-    let put = s3.put_object().bucket(CONTROL).key(PLAN_KEY).body(plan.canonical_json().into());
-    let version = put.send().await.expect("a plan").version_id.expect("the bucket keeps versions");
-    let run = Run {
-        id: format!("run-{epoch}"),
-        mode: Mode::Failover,
-        plan: PlanRef { key: PLAN_KEY.into(), version, sha256: sha256(&plan.canonical_json()) },
-        trigger: Trigger { kind: TriggerKind::Alarm, at: None, alarm: None, by: None, reason: None },
-        admitted_at: now(),
-        deadline: Timestamp::MAX,
-        admitted_epoch: epoch - 1,
-        fenced_epoch: 0,
-        epoch: Some(epoch),
-    };
+    let uploaded = given::put_plan(&stage.direct, CONTROL, &plan).await.expect("a plan");
+    let run = given::run(format!("run-{epoch}"), uploaded, epoch - 1, Some(epoch));
     let claim = Claim { epoch, run: run.id.clone(), at: now(), cause: Cause::Alarm };
     claim_epoch(&Store::new(&stage.direct.config), CONTROL, "aex", &claim).await.expect("an epoch");
     let before = stage.world.proxy().calls_in(&Scope::origin(UNDER_TEST)).len();
@@ -272,19 +293,8 @@ async fn a_run_whose_epoch_is_not_the_newest_does_not_even_put_its_flip() {
     calls_of_a_flip(&stage, 3, 10).await;
     let claim = Claim { epoch: 4, run: "handback-4".into(), at: now(), cause: Cause::HandBack };
     claim_epoch(&stage.store, CONTROL, "aex", &claim).await.expect("an epoch");
-    let bytes = stage.store.get_versioned(CONTROL, PLAN_KEY, None).await.expect("an answer");
-    let (bytes, version) = bytes.expect("the plan");
-    let late = Run {
-        id: "run-2".into(),
-        mode: Mode::Failover,
-        plan: PlanRef { key: PLAN_KEY.into(), version: version.expect("a version"), sha256: sha256(&bytes) },
-        trigger: Trigger { kind: TriggerKind::Alarm, at: None, alarm: None, by: None, reason: None },
-        admitted_at: now(),
-        deadline: Timestamp::MAX,
-        admitted_epoch: 1,
-        fenced_epoch: 0,
-        epoch: Some(2),
-    };
+    let uploaded = given::put_plan(&stage.direct, CONTROL, &stage.plan).await.expect("a plan");
+    let late = given::run("run-2", uploaded, 1, Some(2));
     assert_eq!(name(act(&stage, late).await), ErrorName::Fenced);
     assert_eq!(stage.flips().await, [switch::key("aex", 3)]);
 }

@@ -1,24 +1,23 @@
 //! A world with a plan of two names, each a failover pair behind one gate.
 
-use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, Statistic};
 use aws_sdk_route53::types::{
-    AlarmIdentifier, Change, ChangeAction, ChangeBatch, CloudWatchRegion, HealthCheckConfig, HealthCheckType,
-    InsufficientDataHealthStatus, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, RrType, Vpc,
-    VpcRegion,
+    Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, RrType,
+    Vpc, VpcRegion,
 };
 use dns_flip::{Gate, Kept, Moved, Mover, Switched, Zone, keep, move_traffic};
 use hickory_proto::rr::RecordType;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use lifeboat_rules::dns::switch::{self, alarm_name, pair};
+use lifeboat_rules::dns::switch::pair;
 use lifeboat_rules::dns::{Failover, RecordSet};
 use lifeboat_rules::plan::{Record, Side, Strategy};
 use lifeboat_rules::{Plan, StepError};
 use lifeboat_runtime::Store;
-use lifeboat_tests::world::deploy::{Bucket, create_bucket};
+use lifeboat_tests::given;
+use lifeboat_tests::world::deploy::{Bucket, create_bucket, create_gate};
 use lifeboat_tests::world::proxy::Scope;
-use lifeboat_tests::world::{Clients, World, WorldOptions, places};
+use lifeboat_tests::world::{Clients, World, WorldOptions};
 
 pub const CONTROL: &str = "aex-control";
 pub const PLAN_KEY: &str = "plan/aex.json";
@@ -43,11 +42,9 @@ impl Stage {
         let mut world = World::start(WorldOptions::default()).await.expect("a world");
         let direct = world.clients(world.recovery());
         create_bucket(&direct, &Bucket::versioned(CONTROL)).await.expect("a bucket");
-        let json =
-            std::fs::read(places::repository().join("functions/rules/tests/plan.json")).expect("a plan");
-        let mut plan = Plan::from_json(&json).expect("a good plan");
+        let mut plan = given::plan();
         plan.dns.strategy = Strategy::Switch;
-        let check = gate(&direct).await;
+        let check = create_gate(&direct, &plan.name).await.expect("a gate");
         plan.dns.zone_id = zone(&world, &plan.dns.records, &check).await;
         plan.dns.health_check = Some(check);
         let through = Clients::new(&world.entrance(UNDER_TEST).await.expect("an entrance"), world.recovery());
@@ -65,7 +62,13 @@ impl Stage {
     }
 
     pub fn mover(&self) -> Mover<'_> {
-        Mover { store: &self.store, control_bucket: CONTROL, zone: &self.zone, gate: &self.gate }
+        Mover {
+            store: &self.store,
+            control_bucket: CONTROL,
+            zone: &self.zone,
+            gate: &self.gate,
+            evidence: None,
+        }
     }
 
     /// The act itself, without the courtesy of asking who holds the newest epoch.
@@ -109,33 +112,6 @@ impl Stage {
     pub fn points_put(&self) -> usize {
         self.world.proxy().calls_in(&Scope::origin(UNDER_TEST).operation("PutMetricData")).len()
     }
-}
-
-async fn gate(clients: &Clients) -> String {
-    let alarm = clients
-        .cloudwatch
-        .put_metric_alarm()
-        .alarm_name(alarm_name("aex"))
-        .namespace(switch::METRIC_NAMESPACE)
-        .metric_name(switch::METRIC_NAME)
-        .dimensions(Dimension::builder().name(switch::METRIC_DIMENSION).value("aex").build())
-        .statistic(Statistic::Maximum)
-        .period(switch::PERIOD_SECONDS as i32)
-        .evaluation_periods(1)
-        .threshold(1.0)
-        .comparison_operator(ComparisonOperator::GreaterThanOrEqualToThreshold)
-        .treat_missing_data("ignore");
-    alarm.send().await.expect("an alarm");
-    let alarm =
-        AlarmIdentifier::builder().name(alarm_name("aex")).region(CloudWatchRegion::EuCentral1).build();
-    let config = HealthCheckConfig::builder()
-        .r#type(HealthCheckType::CloudwatchMetric)
-        .alarm_identifier(alarm.expect("both are there"))
-        .insufficient_data_health_status(InsufficientDataHealthStatus::LastKnownStatus)
-        .build()
-        .expect("all that it needs");
-    let create = clients.route53.create_health_check().caller_reference("gate").health_check_config(config);
-    create.send().await.expect("a health check").health_check.expect("a health check").id
 }
 
 /// A zone with the pairs of `records`.

@@ -5,11 +5,18 @@ use serde_json::{Value, json};
 
 use crate::{list, of_kind, read};
 
+/// The namespace of what health-check and ledger-verify measure, which the template tells them.
+const MEASURED: &str = "Lifeboat";
+
 /// An alarm watches a metric that a function writes, and one that tells a person is let through by the topic's policy.
 #[test]
 fn alarms_watch_what_is_written_and_reach_whom_they_tell() {
-    let written =
-        ["PrimaryDown", ledger_verify::LAG_METRIC, ledger_verify::FINDINGS_METRIC, switch::METRIC_NAME];
+    let written = [
+        (MEASURED, "PrimaryDown"),
+        (MEASURED, ledger_verify::LAG_METRIC),
+        (MEASURED, ledger_verify::FINDINGS_METRIC),
+        (switch::METRIC_NAMESPACE, switch::METRIC_NAME),
+    ];
     let wrong = |template: &Value| -> Vec<String> {
         let policy = &template["Resources"]["OperatorTopicPolicy"]["Properties"]["PolicyDocument"];
         let let_in: Vec<&str> = policy["Statement"]
@@ -22,10 +29,11 @@ fn alarms_watch_what_is_written_and_reach_whom_they_tell() {
         let mut found = Vec::new();
         for (name, alarm) in of_kind(template, "AWS::CloudWatch::Alarm") {
             let properties = &alarm["Properties"];
-            let metric = properties["MetricName"].as_str().unwrap_or_default();
+            let of_metric = |field: &str| properties[field].as_str().unwrap_or_default();
+            let metric = (of_metric("Namespace"), of_metric("MetricName"));
             let by_plan = json!([{ "Name": "Plan", "Value": "PlanName" }]);
             if !written.contains(&metric) || properties["Dimensions"] != by_plan {
-                found.push(format!("{name} watches {metric}, which nobody writes like that"));
+                found.push(format!("{name} watches {metric:?}, which nobody writes like that"));
             }
             let own = properties["AlarmName"].as_str().unwrap_or_default();
             if list(&properties["AlarmActions"]) == ["OperatorTopic"] && !let_in.contains(&own) {
@@ -40,7 +48,8 @@ fn alarms_watch_what_is_written_and_reach_whom_they_tell() {
     let mut spoiled = template;
     spoiled["Resources"]["BrokenAlarm"]["Properties"]["MetricName"] = json!("Broken");
     spoiled["Resources"]["UnverifiedAlarm"]["Properties"]["AlarmName"] = json!("another");
-    assert_eq!(wrong(&spoiled).len(), 2, "{:?}", wrong(&spoiled));
+    spoiled["Resources"]["KeeperBlindAlarm"]["Properties"]["Namespace"] = json!(MEASURED);
+    assert_eq!(wrong(&spoiled).len(), 3, "{:?}", wrong(&spoiled));
 }
 
 /// The gate: a metric that the keeper writes, an alarm that a health check can follow, and a health check that stays as it
@@ -96,6 +105,7 @@ fn the_gate_hangs_together_and_moves_nothing_by_being_lost() {
         ("TrafficAlarm", "/Properties/TreatMissingData", json!("notBreaching")),
         ("TrafficAlarm", "/Properties/Period", json!(10)),
         ("TrafficAlarm", "/Properties/MetricName", json!("PrimaryDown")),
+        ("TrafficAlarm", "/Properties/Namespace", json!(MEASURED)),
         ("TrafficAlarm", "/DeletionPolicy", json!("Delete")),
         ("Gate", "/Properties/HealthCheckConfig/InsufficientDataHealthStatus", json!("Healthy")),
         ("Gate", "/Properties/HealthCheckConfig/AlarmIdentifier/Name", json!("another")),

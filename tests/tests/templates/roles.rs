@@ -1,17 +1,19 @@
 //! Least privilege: what the roles of functions and the policies of people allow.
 
+use lifeboat_rules::dns::switch;
 use serde_json::{Value, json};
 
 use crate::{list, of_kind, read};
 
 /// Allow-statements on every resource, by their Sid, with why AWS knows no narrower one.
-const EVERYWHERE: [(&str, &str); 5] = [
+const EVERYWHERE: [(&str, &str); 6] = [
     ("ReadTheAlarmAgain", "what concerns composite alarms is granted on all alarms or not at all"),
     (
         "AttachToVpc",
         "Lambda checks these before the function has an interface; the code itself is denied them",
     ),
     ("WriteTheMetric", "metrics have no ARN; the namespace is the condition"),
+    ("WriteTheGatesMetric", "the same, and the namespace is another"),
     ("PollAllInOneCall", "a DescribeStacks that names no stack is checked against all"),
     ("DeliverItsLog", "log deliveries have no ARN"),
 ];
@@ -110,6 +112,70 @@ fn a_strategy_gives_no_right_of_the_other() {
         }
     }
     assert_eq!(wrong(&spoiled).len(), 2, "{:?}", wrong(&spoiled));
+}
+
+/// A metric has no ARN, so a namespace is all that a role can be held to. Of the gate's metric one point moves traffic: it has
+/// a namespace that only who moves traffic may write into, and nobody may write into two.
+#[test]
+fn who_measures_cannot_write_the_gates_metric() {
+    let wrong = |template: &Value| -> Vec<String> {
+        let mut found = Vec::new();
+        for (owner, statement) in statements(template) {
+            if !list(&statement["Action"]).contains(&"cloudwatch:PutMetricData") {
+                continue;
+            }
+            let measures = !["SwitchPolicy", "OperatorPolicy"].contains(&owner);
+            let own = if measures {
+                // The function is told what its role allows.
+                let function = &template["Resources"][owner.trim_end_matches("Role")]["Properties"];
+                function["Environment"]["Variables"]["METRIC_NAMESPACE"].clone()
+            } else {
+                json!(switch::METRIC_NAMESPACE)
+            };
+            let condition = json!({ "StringEquals": { "cloudwatch:namespace": own } });
+            if !own.is_string() || statement["Condition"] != condition {
+                found.push(format!("{owner} may write into other namespaces than {own}"));
+            }
+            if measures && own == switch::METRIC_NAMESPACE {
+                found.push(format!("{owner} measures in the namespace of the gate"));
+            }
+        }
+        found
+    };
+    let template = read("infra/orchestrator.yaml");
+    assert!(wrong(&template).is_empty(), "{:?}", wrong(&template));
+    let writers =
+        |(_, statement): &(&str, Value)| list(&statement["Action"]).contains(&"cloudwatch:PutMetricData");
+    assert_eq!(statements(&template).iter().filter(|found| writers(found)).count(), 4);
+
+    let both = json!(["Lifeboat", switch::METRIC_NAMESPACE]);
+    for (owner, sid, condition) in [
+        ("HealthCheckRole", "WriteTheMetric", json!({ "StringEquals": { "cloudwatch:namespace": both } })),
+        ("LedgerVerifyRole", "WriteTheMetric", Value::Null),
+        (
+            "LedgerVerifyRole",
+            "WriteTheMetric",
+            json!({ "StringLike": { "cloudwatch:namespace": "Lifeboat*" } }),
+        ),
+        (
+            "SwitchPolicy",
+            "WriteTheGatesMetric",
+            json!({ "StringEquals": { "cloudwatch:namespace": "Lifeboat" } }),
+        ),
+    ] {
+        let mut spoiled = template.clone();
+        let statement = find(&mut spoiled["Resources"][owner], sid).expect("a statement");
+        statement["Condition"] = condition;
+        assert_eq!(wrong(&spoiled).len(), 1, "{owner}: {:?}", wrong(&spoiled));
+    }
+    let mut spoiled = template;
+    let gate = json!(switch::METRIC_NAMESPACE);
+    spoiled["Resources"]["HealthCheck"]["Properties"]["Environment"]["Variables"]["METRIC_NAMESPACE"] =
+        gate.clone();
+    let statement =
+        find(&mut spoiled["Resources"]["HealthCheckRole"], "WriteTheMetric").expect("a statement");
+    statement["Condition"] = json!({ "StringEquals": { "cloudwatch:namespace": gate } });
+    assert_eq!(wrong(&spoiled).len(), 1, "{:?}", wrong(&spoiled));
 }
 
 fn too_much(template: &Value) -> Vec<String> {

@@ -48,7 +48,7 @@ impl Work<'_> {
         if let Some(warning) = self.unlike_the_plan() {
             lines.push(warning);
         }
-        lines.push("No name changes its answer. Go on?".to_owned());
+        lines.push(format!("{} Go on?", answers(prepared)));
         lines
     }
 
@@ -93,6 +93,7 @@ impl Work<'_> {
             details: vec![
                 ("zone", format!("{} ({})", plan.dns.zone, plan.dns.zone_id)),
                 ("edited", format!("{} records in {batches} batches", edits.len())),
+                ("new answers", few(&given(edits.iter()))),
             ],
             tables: match left.is_empty() {
                 true => vec![],
@@ -107,10 +108,38 @@ impl Work<'_> {
                 "as_they_are_to_be": last.done,
                 "batches": batches,
                 "edits": edits,
+                "new_answers": given(edits.iter()),
                 "left_alone": left,
             }),
             exit: if left.is_empty() { Exit::Done } else { Exit::Halted },
         }
+    }
+}
+
+/// The names that get a record for the primary side where they had none.
+fn given<'a>(edits: impl Iterator<Item = &'a Edit>) -> Vec<String> {
+    edits.filter(|edit| edit.gives_an_answer()).map(|edit| format!("{} {}", edit.name, edit.kind)).collect()
+}
+
+/// What becomes of the names' answers.
+fn answers(prepared: &Prepared) -> String {
+    let given = given(prepared.edits());
+    match given.len() {
+        0 => "No name changes its answer.".to_owned(),
+        count => format!(
+            "{count} of them have no record for the primary side now, and get one, which changes what they answer: {}. No \
+             other name changes its answer.",
+            few(&given)
+        ),
+    }
+}
+
+/// The first names, and how many more there are.
+fn few(names: &[String]) -> String {
+    match (names.len(), names.len().saturating_sub(SHOWN)) {
+        (0, _) => "none".to_owned(),
+        (_, 0) => names.join(", "),
+        (_, more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
 }
 

@@ -57,15 +57,15 @@ impl Job {
 
     /// Begins to read it; `version` is the one that is there.
     pub(super) fn open(&self, reading: &Reading, version: Option<String>) -> Open {
-        let Reading { format, leases, .. } = reading;
+        let format = &reading.format;
         let object = ObjectId { key: self.key().to_owned(), version };
         match self {
             Job::Segment { stream, first_seq, .. } => {
                 Open::Entries(Box::new(Reader::segment(format, stream, *first_seq, object)))
             }
-            Job::Delivery { .. } => Open::Entries(Box::new(Reader::delivery(format, object).under(leases))),
+            Job::Delivery { .. } => Open::Entries(Box::new(Reader::delivery(format, object))),
             Job::Again { object: before, questions } if before.version == object.version => {
-                Open::Answers(Box::new(Asker::new(format, object, questions.clone()).under(leases)))
+                Open::Answers(Box::new(Asker::new(format, object, questions.clone())))
             }
             Job::Again { questions, .. } => Open::Changed(questions.clone()),
         }

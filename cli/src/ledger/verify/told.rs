@@ -26,7 +26,7 @@ pub(super) fn report(place: &str, layout: Layout, expect: &Expect, proof: &Proof
         let heading = ["", "stream", "sequence", "object", "version", "byte", "what"];
         tables.push(("Findings", table(heading, shown.iter().map(row_of_finding))));
     }
-    let mut warnings = next(findings, layout);
+    let mut warnings = next(findings, layout, !expect.leases.is_empty());
     if *findings_count > shown.len() as u64 {
         let left = findings_count - shown.len() as u64;
         warnings.push(format!("{left} findings more; --json tells up to 1,000, the worst first"));
@@ -36,6 +36,16 @@ pub(super) fn report(place: &str, layout: Layout, expect: &Expect, proof: &Proof
             "this ledger has no links: that no sequence is missing was shown, but not that no entry was changed".into(),
         );
     }
+    let mut details = vec![
+        ("layout", name(layout).to_owned()),
+        ("entries", counts.entries.to_string()),
+        ("repeated", counts.repeated.to_string()),
+    ];
+    if !expect.leases.is_empty() {
+        details.push(("void", format!("{}, delivered and never acknowledged", counts.void)));
+    }
+    details.push(("objects", counts.objects.to_string()));
+    details.push(("bytes", counts.bytes.to_string()));
     Report {
         headline: match verdict {
             Verdict::Proven if !linked => {
@@ -45,13 +55,7 @@ pub(super) fn report(place: &str, layout: Layout, expect: &Expect, proof: &Proof
             Verdict::Unproven => format!("{place} could not be proven"),
             Verdict::Broken => format!("{place} is broken"),
         },
-        details: vec![
-            ("layout", name(layout).to_owned()),
-            ("entries", counts.entries.to_string()),
-            ("repeated", counts.repeated.to_string()),
-            ("objects", counts.objects.to_string()),
-            ("bytes", counts.bytes.to_string()),
-        ],
+        details,
         tables,
         warnings,
         json: {
@@ -78,6 +82,7 @@ fn name(layout: Layout) -> &'static str {
 
 fn row_of_stream(proof: &StreamProof, expect: &Expect) -> [String; 7] {
     let end = match (proof.pen.state(), expect.watermarks.get(&proof.stream)) {
+        _ if expect.leases.contains_key(&proof.stream) => "its lease".to_owned(),
         (PenState::Sealed { .. }, Some(seq)) => format!("its seal, watermark {seq}"),
         (PenState::Sealed { .. }, None) => "its seal".to_owned(),
         (_, Some(seq)) => format!("watermark {seq}"),
@@ -109,7 +114,7 @@ fn row_of_finding(finding: &Finding) -> [String; 7] {
 }
 
 /// What to do about the findings, each kind of them once.
-fn next(findings: &[Finding], layout: Layout) -> Vec<String> {
+fn next(findings: &[Finding], layout: Layout, leases: bool) -> Vec<String> {
     let any = |holds: fn(&Finding) -> bool| findings.iter().any(holds);
     let is_broken = |finding: &Finding| finding.verdict == Verdict::Broken;
     let mut next = Vec::new();
@@ -124,6 +129,14 @@ fn next(findings: &[Finding], layout: Layout) -> Vec<String> {
         next.push(
             "look for the entries named in the ledger's other copy: this one does not hold them".to_owned(),
         );
+    }
+    if leases && findings.iter().any(|finding| finding.verdict == Verdict::Unproven) {
+        next.push(
+            "a delivery stream is late by up to its buffer: where entries may still come, wait and run this again; what never \
+             comes is in its errors or its backup, if it is anywhere"
+                .to_owned(),
+        );
+        return next;
     }
     if any(|finding| finding.verdict == Verdict::Unproven && finding.object.is_some()) {
         next.push(

@@ -3,21 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use lifeboat_ledger::object::Reader;
-use lifeboat_ledger::{Finding, Fold, Format, ObjectId, Run, copies};
+use lifeboat_ledger::{Finding, Fold, Run, copies};
 use lifeboat_rules::plan::Witness;
 use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::{Listed, Log};
 
-use super::reread::patiently;
+use crate::delivery::{FOLDERS, GETS_IN_FLIGHT, is_folder, read};
+use crate::read::patiently;
 
-/// Objects in flight at once.
-const GETS_IN_FLIGHT: usize = 32;
 /// Where only what is new is asked for: how many objects in a row, from the newest back, may hold nothing of it before
 /// the reading ends. Firehose delivers out of order by a retry, not by more.
 const QUIET_OBJECTS: usize = 64;
-/// Firehose's folders: `YYYY/MM/DD/HH/`, and how many digits each level has.
-const FOLDERS: [usize; 4] = [4, 2, 2, 2];
 /// Pages of one folder that are listed; a bound against a listing that never ends.
 const PAGES_MAX: usize = 1_000;
 /// Bytes that one comparison reads, by the sizes in the listing; a run must not wait for more.
@@ -153,31 +149,6 @@ impl Delivered {
     }
 }
 
-/// Reads one object. What is wrong with it is in the fold.
-async fn read(log: &Log<'_>, key: &str) -> Result<Fold, StepError> {
-    let format = Format::default();
-    let unreadable = |why: &str| {
-        let mut fold = Reader::delivery(&format, ObjectId::new(key)).finish();
-        let what = format!("the object could not be read: {why}");
-        fold.add_finding(Finding::unproven("", None, what).in_object(key, 0));
-        fold
-    };
-    let format = &format;
-    let read = patiently(|| async move {
-        let Some(mut object) = log.store().get_stream(log.bucket(), key).await? else { return Ok(None) };
-        let id = ObjectId { key: key.to_owned(), version: object.version.clone() };
-        let mut reader = Reader::delivery(format, id);
-        object.for_each(|piece| reader.push(piece)).await?;
-        Ok(Some(reader.finish()))
-    });
-    match read.await {
-        Ok(Some(fold)) => Ok(fold),
-        Ok(None) => Ok(unreadable("it was listed and is gone")),
-        Err(err) if err.name == ErrorName::Transient => Err(err),
-        Err(err) => Ok(unreadable(&err.to_string())),
-    }
-}
-
 /// The keys of those objects, from the first on, that are `bytes_max` together, and whether some are left.
 fn within(objects: Vec<Listed>, bytes_max: u64) -> (Vec<String>, bool) {
     let (all, mut bytes) = (objects.len(), 0_u64);
@@ -228,7 +199,7 @@ async fn subfolders(log: &Log<'_>, folder: &str, digits: usize) -> Result<Vec<St
         after = last_object.max(last_folder);
         found.extend(page.prefixes.into_iter().filter(|found| {
             let name = found.strip_prefix(folder).and_then(|name| name.strip_suffix('/')).unwrap_or_default();
-            name.len() == digits && name.bytes().all(|byte| byte.is_ascii_digit())
+            is_folder(name, digits)
         }));
         if !page.more || after.is_none() {
             found.sort();

@@ -1,39 +1,16 @@
 //! The second reading of what the witness holds: the same version of the same object, for its lines.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use lifeboat_ledger::copies::{self, Line};
 use lifeboat_ledger::{Format, ObjectId, Run, decode};
 use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::Log;
 
-use crate::read::TRIES_MAX;
+use crate::read::patiently;
 
 /// The most that one object of the witness decodes to; Firehose buffers 128 MiB.
 const DELIVERED_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// Before the second try, in milliseconds; doubled before each one that follows.
-const BACK_OFF_MILLIS: u64 = 200;
-
-/// Does `read` until it ends otherwise than in `Transient`, [`TRIES_MAX`] times at most: a store that slows down is no reason
-/// to begin the whole comparison again.
-///
-/// # Errors
-/// As the last try.
-pub(crate) async fn patiently<T, F: Future<Output = Result<T, StepError>>>(
-    read: impl Fn() -> F,
-) -> Result<T, StepError> {
-    let mut tried = 0;
-    loop {
-        tried += 1;
-        match read().await {
-            Err(err) if err.name == ErrorName::Transient && tried < TRIES_MAX => {
-                tokio::time::sleep(Duration::from_millis(BACK_OFF_MILLIS << (tried - 1))).await;
-            }
-            other => return other,
-        }
-    }
-}
 
 /// An object of the witness, read whole.
 pub(super) struct Object {

@@ -6,46 +6,70 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use lifeboat_ledger::lease::Leases;
-use lifeboat_ledger::object::{Asker, Layout, Question, Reader};
+use lifeboat_ledger::object::{Layout, Question};
 use lifeboat_ledger::proof::{End, Expect, Proof};
-use lifeboat_ledger::{Finding, Fold, Format, ObjectId};
-use lifeboat_rules::{ErrorName, StepError};
+use lifeboat_ledger::{Fold, ObjectId};
+use lifeboat_rules::StepError;
 use lifeboat_runtime::Log;
 
-use crate::copies::patiently;
+use crate::delivery::{self, FOLDERS, GETS_IN_FLIGHT, is_folder};
 
-/// Objects in flight at once.
-const GETS_IN_FLIGHT: usize = 32;
-/// Objects that are read; a bound against a listing that never ends.
-const OBJECTS_MAX: usize = 1_000_000;
 /// How often what two objects hold twice is asked for. Each time halves what is left of an overlap, which is a number of 64
 /// bits.
 const QUESTIONS_MAX: u32 = 66;
-/// Firehose's folders, `YYYY/MM/DD/HH/`: how many digits each has.
-const FOLDERS: [usize; 4] = [4, 2, 2, 2];
+
+/// How much of a ledger is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Objects.
+    pub objects: usize,
+    /// Bytes, by the sizes in the listing.
+    pub bytes: u64,
+}
+
+/// What one call proves before the seal. Behind it, one call has to read everything twice, for its entries and for its
+/// answers, within the function's 300 s; half of that is to spare. That leaves 75 s for each reading: at 75 MB a second, which is
+/// what is assumed of a function and S3, and at 32 objects at once that take 30 ms each
+/// (`functions/ledger/SCALE.md`; none of it was measured on AWS).
+pub const READ_MAX: Bound = Bound { objects: 80_000, bytes: 5_600_000_000 };
+
+impl Bound {
+    /// Behind the seal everything is read: only a listing that never ends is not.
+    pub(super) const NONE: Bound = Bound { objects: 1_000_000, bytes: u64::MAX };
+
+    /// What is said of a ledger below `place` that is larger.
+    pub(super) fn refusal(self, place: &str) -> String {
+        let Bound { objects, bytes } = self;
+        format!(
+            "{place} holds more than {objects} deliveries or {bytes} bytes, which is what one call can read behind the seal: begin the streams anew, under other names below another prefix, or write slots, which have checkpoints"
+        )
+    }
+}
 
 /// What was delivered, as far as it was read.
 pub(super) struct Delivered<'a> {
     log: &'a Log<'a>,
-    leases: Arc<Leases>,
+    leases: Leases,
     fold: Fold,
     /// When each object was stored, by the store's clock.
     read: BTreeMap<String, Timestamp>,
+    /// How large they are together, in bytes, by the listing.
+    bytes: u64,
 }
 
 impl<'a> Delivered<'a> {
     /// Nothing yet, to be judged under `leases`.
     pub(super) fn new(log: &'a Log<'a>, leases: Leases) -> Delivered<'a> {
-        let (leases, fold) = (Arc::new(leases), Fold::new(Layout::Firehose));
-        Delivered { log, leases, fold, read: BTreeMap::new() }
+        Delivered { log, leases, fold: Fold::new(Layout::Firehose), read: BTreeMap::new(), bytes: 0 }
     }
 
-    /// Reads every object that was not read before. A delivered object never changes.
+    /// Reads every object that was not read before, and says whether that was all: what goes beyond `bound` is left. A delivered
+    /// object never changes.
     ///
     /// # Errors
     /// `Transient`; as [`lifeboat_runtime::aws_error`] where the deliveries cannot be listed.
-    pub(super) async fn read_on(&mut self) -> Result<(), StepError> {
-        let Delivered { log, leases, fold, read } = self;
+    pub(super) async fn read_on(&mut self, bound: Bound) -> Result<bool, StepError> {
+        let Delivered { log, fold, read, bytes, .. } = self;
         let mut after: Option<String> = None;
         loop {
             let page = log.store().page(log.bucket(), log.prefix(), after.as_deref(), None).await?;
@@ -53,16 +77,16 @@ impl<'a> Delivered<'a> {
             let mut new = Vec::new();
             for object in page.objects {
                 if is_delivery(log.prefix(), &object.key) && !read.contains_key(&object.key) {
+                    *bytes = bytes.saturating_add(object.bytes);
                     new.push(object);
                 }
             }
-            if read.len() + new.len() > OBJECTS_MAX {
-                let place = format!("s3://{}/{}", log.bucket(), log.prefix());
-                return Err(StepError::defect(format!("{place} holds more than {OBJECTS_MAX} deliveries")));
+            if read.len() + new.len() > bound.objects || *bytes > bound.bytes {
+                return Ok(false);
             }
             let mut parts = stream::iter(new)
                 .map(async |object| {
-                    let part = object_of(log, leases, &object.key).await?;
+                    let part = delivery::read(log, &object.key).await?;
                     Ok::<_, StepError>((object, part))
                 })
                 .buffer_unordered(GETS_IN_FLIGHT);
@@ -71,17 +95,17 @@ impl<'a> Delivered<'a> {
                 read.insert(object.key, object.stored_at);
             }
             if !page.more {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
 
-    /// Judges what was read so far, and says how many entries are void.
+    /// Judges what was read so far.
     ///
     /// # Errors
     /// `Transient` where an object could not be read again now.
-    pub(super) async fn judge(&mut self, streams: &[String], end: End) -> Result<(Proof, u64), StepError> {
-        let expect = Expect { leases: (*self.leases).clone(), end, ..Expect::streams(streams) };
+    pub(super) async fn judge(&mut self, streams: &[String], end: End) -> Result<Proof, StepError> {
+        let expect = Expect { leases: self.leases.clone(), end, ..Expect::streams(streams) };
         for _ in 0..QUESTIONS_MAX {
             let questions = self.fold.questions(&expect);
             if questions.is_empty() {
@@ -91,19 +115,31 @@ impl<'a> Delivered<'a> {
             for question in questions {
                 by_object.entry(Arc::clone(&question.piece.object)).or_default().push(question);
             }
-            for (object, questions) in by_object {
-                let answers = ask(self.log, &self.leases, &object, questions).await?;
+            let mut answers = stream::iter(by_object)
+                .map(async |(object, questions)| delivery::ask(self.log, &object, questions).await)
+                .buffer_unordered(GETS_IN_FLIGHT);
+            while let Some(answers) = answers.try_next().await? {
                 self.fold.answer(answers);
             }
         }
-        Ok((self.fold.clone().finish(&expect).0, self.fold.void()))
+        Ok(self.fold.clone().finish(&expect).0)
     }
 
-    /// The oldest delivery, by its time, that holds an entry of `stream` behind `through`: what lies between has not come,
-    /// though something behind it has.
-    pub(super) fn first_behind(&self, stream: &str, through: u64) -> Option<Timestamp> {
-        let behind = self.fold.runs().filter(|run| run.stream == stream && run.first_seq > through);
+    /// The oldest delivery, by its time, that holds an entry of `stream` at or before the `watermark` and behind one that follows
+    /// `through` and is in no delivery at all.
+    pub(super) fn first_behind(&self, stream: &str, through: u64, watermark: u64) -> Option<Timestamp> {
+        let hole = through.saturating_add(1);
+        let of_stream = || self.fold.runs().filter(|run| run.stream == stream);
+        if of_stream().any(|run| (run.first_seq..=run.last_seq).contains(&hole)) {
+            return None;
+        }
+        let behind = of_stream().filter(|run| (hole..=watermark).contains(&run.first_seq));
         behind.filter_map(|run| self.read.get(&run.at.object.key)).min().copied()
+    }
+
+    /// When the newest delivery was stored, by the store's clock.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.read.values().max().copied()
     }
 
     /// How many objects were read.
@@ -116,59 +152,8 @@ impl<'a> Delivered<'a> {
 fn is_delivery(prefix: &str, key: &str) -> bool {
     let Some(rest) = key.strip_prefix(prefix) else { return false };
     let mut parts = rest.split('/');
-    let is_number =
-        |part: &str, digits: usize| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
-    FOLDERS.iter().all(|digits| parts.next().is_some_and(|part| is_number(part, *digits)))
+    FOLDERS.iter().all(|digits| parts.next().is_some_and(|part| is_folder(part, *digits)))
         && parts.next().is_some()
-}
-
-/// Reads one object. What is wrong with it is in the fold, also that it cannot be read.
-async fn object_of(log: &Log<'_>, leases: &Arc<Leases>, key: &str) -> Result<Fold, StepError> {
-    let unreadable = |why: &str| {
-        let mut fold = Fold::new(Layout::Firehose);
-        let what = format!("the object could not be read: {why}");
-        fold.add_finding(Finding::unproven("", None, what).in_object(key, 0));
-        fold
-    };
-    let read = patiently(|| async {
-        let Some(mut object) = log.store().get_stream(log.bucket(), key).await? else { return Ok(None) };
-        let id = ObjectId { key: key.to_owned(), version: object.version.clone() };
-        let mut reader = Reader::delivery(&Format::default(), id).under(leases);
-        object.for_each(|piece| reader.push(piece)).await?;
-        Ok(Some(reader.finish()))
-    });
-    match read.await {
-        Ok(Some(fold)) => Ok(fold),
-        Ok(None) => Ok(unreadable("it was listed and is gone")),
-        Err(err) if err.name == ErrorName::Transient => Err(err),
-        Err(err) => Ok(unreadable(&err.to_string())),
-    }
-}
-
-/// Reads one object again, for its answers.
-async fn ask(
-    log: &Log<'_>,
-    leases: &Arc<Leases>,
-    object: &ObjectId,
-    questions: Vec<Question>,
-) -> Result<Vec<lifeboat_ledger::object::Answer>, StepError> {
-    let read = patiently(|| async {
-        let Some(mut streamed) = log.store().get_stream(log.bucket(), &object.key).await? else {
-            return Ok(None);
-        };
-        if streamed.version != object.version {
-            return Ok(None);
-        }
-        let mut asker = Asker::new(&Format::default(), object.clone(), questions.clone()).under(leases);
-        streamed.for_each(|piece| asker.push(piece)).await?;
-        Ok(Some(asker.finish()))
-    });
-    match read.await {
-        Ok(Some(answers)) => Ok(answers),
-        Err(err) if err.name == ErrorName::Transient => Err(err),
-        // What is not answered is unproven.
-        Ok(None) | Err(_) => Ok(questions.into_iter().map(Question::unanswered).collect()),
-    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{Pieces, standing};
+use super::delivery::Pieces;
 use super::{EntryReader, Input};
 use crate::Hash;
 use crate::chain::Place;
 use crate::finding::ObjectId;
 use crate::format::Format;
-use crate::lease::{Leases, Standing};
 use crate::lines::Take;
 
 /// What is asked of an object: which entries it holds from one sequence through another.
@@ -60,7 +59,6 @@ pub struct Asker {
 
 struct Listener {
     reader: EntryReader,
-    leases: Arc<Leases>,
     state: State,
 }
 
@@ -82,7 +80,6 @@ impl Asker {
         }
         let listener = Listener {
             reader: EntryReader::new(format),
-            leases: Arc::default(),
             state: State {
                 pieces: Pieces::new(Arc::new(object)),
                 answers: questions.into_iter().map(Question::unanswered).collect(),
@@ -91,12 +88,6 @@ impl Asker {
             },
         };
         Asker { input: Input::new(format, listener) }
-    }
-
-    /// Passes over what is void under `leases`, as the first reading did.
-    pub fn under(mut self, leases: &Arc<Leases>) -> Asker {
-        self.input.taker.leases = Arc::clone(leases);
-        self
     }
 
     /// Takes the next bytes of the object, as it is stored.
@@ -124,11 +115,9 @@ impl Asker {
 
 impl Take for Listener {
     fn lines(&mut self, lines: &[&[u8]], offset: u64) {
-        let Listener { reader, leases, state } = self;
+        let Listener { reader, state } = self;
         reader.read(lines, offset, |read, hash, offset, _| {
-            if let Ok(entry) = read
-                && standing(leases, &entry) != Standing::Void
-            {
+            if let Ok(entry) = read {
                 let piece = state.pieces.add(&entry, hash, offset).at.offset;
                 state.listen(piece, entry.seq, hash, offset);
             }

@@ -9,7 +9,6 @@ use crate::chain::{self, Place, Run, Span};
 use crate::decode::Undecodable;
 use crate::finding::{Finding, ObjectId};
 use crate::format::Format;
-use crate::lease::{Leases, Standing};
 use crate::lines::Take;
 use crate::object::Layout;
 use crate::proof::{Findings, Fold};
@@ -20,12 +19,11 @@ pub(super) struct Delivery {
     pieces: Pieces,
     findings: Findings,
     bytes: u64,
-    leases: Arc<Leases>,
-    void: u64,
 }
 
-/// The pieces of an object: for each stream, the stretches that follow in sequence and hash, in the order of the lines. A
-/// second reading of the same bytes gives the same pieces, so the place of its first line names a piece.
+/// The pieces of an object: for each stream, the stretches that follow in sequence and hash, in the order of the lines, and
+/// whose data entries carry one epoch: the one that a piece is judged by. A second reading of the same bytes gives the same
+/// pieces, so the place of its first line names a piece.
 pub(super) struct Pieces {
     pub(super) object: Arc<ObjectId>,
     pub(super) runs: Vec<Run>,
@@ -43,43 +41,28 @@ impl Delivery {
             pieces: Pieces::new(object),
             findings: Findings::default(),
             bytes: 0,
-            leases: Arc::default(),
-            void: 0,
         }
     }
 
-    pub(super) fn under(&mut self, leases: Arc<Leases>) {
-        self.leases = leases;
-    }
-
     pub(super) fn finish(self, undecodable: Option<Undecodable>) -> Fold {
-        let Delivery { pieces, findings, bytes, void, .. } = self;
+        let Delivery { pieces, findings, bytes, .. } = self;
         if let Some(why) = undecodable {
             let finding = not_decoded("", None, &pieces.object, why);
             return Fold::of_object(Layout::Firehose, 0, None, Some(finding));
         }
         let mut fold = Fold::of_object(Layout::Firehose, bytes, pieces.runs, None);
         fold.add_findings(findings);
-        fold.add_void(void);
         fold
     }
 }
 
 impl Take for Delivery {
     fn lines(&mut self, lines: &[&[u8]], offset: u64) {
-        let Delivery { reader, pieces, findings, bytes, leases, void, .. } = self;
+        let Delivery { reader, pieces, findings, bytes, .. } = self;
         reader.read(lines, offset, |read, hash, offset, length| {
             match read {
                 Ok(entry) => {
                     *bytes += length;
-                    match standing(leases, &entry) {
-                        Standing::Void => {
-                            *void += 1;
-                            return true;
-                        }
-                        Standing::Entitled => {}
-                        other => findings.add(not_entitled(&entry, other).at(&pieces.object, offset)),
-                    }
                     pieces.add(&entry, hash, offset);
                 }
                 Err(fault) => {
@@ -97,26 +80,6 @@ impl Take for Delivery {
 
     fn cut_off(&mut self, offset: u64) {
         self.findings.add(Finding::broken("", None, chain::CUT_OFF).at(&self.pieces.object, offset));
-    }
-}
-
-/// How `entry` stands to its stream's lease; a stream without one is judged by its control entries, once it is whole.
-pub(super) fn standing(leases: &Leases, entry: &Read<'_>) -> Standing {
-    leases.get(entry.stream).map_or(Standing::Entitled, |lease| lease.standing(entry.seq, entry.epoch))
-}
-
-fn not_entitled(entry: &Read<'_>, standing: Standing) -> Finding {
-    let wrote = match entry.epoch {
-        Some(epoch) => format!("written under epoch {epoch}"),
-        None => "written without an epoch".to_owned(),
-    };
-    let seq = Some(entry.seq);
-    match standing {
-        Standing::Newer => {
-            let what = format!("{wrote}, which is newer than the lease as it was read");
-            Finding::unproven(entry.stream, seq, what)
-        }
-        _ => Finding::broken(entry.stream, seq, format!("{wrote}, which did not hold the lease there")),
     }
 }
 
@@ -138,12 +101,15 @@ impl Pieces {
         };
         if let Some(index) = known {
             let run = &mut self.runs[index];
+            let written = run.spans.iter().rev().find_map(|span| match span {
+                Span::Written { epoch, .. } => Some(*epoch),
+                Span::Control { .. } => None,
+            });
+            let is_of_epoch = entry.control.is_some() || written.is_none_or(|epoch| epoch == entry.epoch);
             // A sequence that was taken is below the largest number.
-            if run.last_seq + 1 == entry.seq && chain::links(entry.prev, run.last_hash) {
+            if run.last_seq + 1 == entry.seq && is_of_epoch && chain::links(entry.prev, run.last_hash) {
                 (run.last_seq, run.last_hash) = (entry.seq, hash);
-                let same =
-                    matches!(run.spans.last(), Some(Span::Written { epoch, .. }) if *epoch == entry.epoch);
-                if entry.control.is_some() || !same {
+                if entry.control.is_some() || !matches!(run.spans.last(), Some(Span::Written { .. })) {
                     chain::push_span(&mut run.spans, span());
                 }
                 self.last = index;

@@ -23,8 +23,6 @@ pub struct Fold {
     pub(super) objects: u64,
     pub(super) bytes: u64,
     pub(super) entries: u64,
-    /// Entries that are void under a lease; they are in no run.
-    pub(super) void: u64,
     /// Each stream's runs by their first sequence.
     pub(super) runs: BTreeMap<String, BTreeMap<u64, Vec<Run>>>,
     pub(super) findings: Findings,
@@ -46,7 +44,6 @@ impl Fold {
             objects: 0,
             bytes: 0,
             entries: 0,
-            void: 0,
             runs: BTreeMap::new(),
             findings: Findings::default(),
             answers: BTreeMap::new(),
@@ -112,10 +109,6 @@ impl Fold {
         self.findings.add(finding);
     }
 
-    pub(crate) fn add_void(&mut self, void: u64) {
-        self.void = self.void.saturating_add(void);
-    }
-
     pub(crate) fn add_findings(&mut self, findings: Findings) {
         self.findings.merge(findings);
     }
@@ -129,7 +122,6 @@ impl Fold {
         self.objects += other.objects;
         self.bytes += other.bytes;
         self.entries = self.entries.saturating_add(other.entries);
-        self.void = self.void.saturating_add(other.void);
         for run in other.runs.into_values().flat_map(BTreeMap::into_values).flatten() {
             self.place(run);
         }
@@ -155,11 +147,6 @@ impl Fold {
     /// How many entries were read.
     pub fn entries(&self) -> u64 {
         self.entries
-    }
-
-    /// How many entries are void under the leases that they were read with: never acknowledged, and in no run.
-    pub fn void(&self) -> u64 {
-        self.void
     }
 
     /// The runs, by stream and first sequence.
@@ -205,7 +192,8 @@ impl Fold {
             objects: self.objects,
             bytes: self.bytes,
             entries: self.entries,
-            repeated: self.entries.saturating_sub(judged.distinct),
+            repeated: self.entries.saturating_sub(judged.distinct).saturating_sub(judged.void),
+            void: judged.void,
         };
         let linked = self.runs().all(|run| run.first_prev.is_some());
         let tails = judged.streams.iter().map(Tail::resume).collect();
@@ -261,27 +249,20 @@ struct Written {
     objects: u64,
     bytes: u64,
     entries: u64,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    void: u64,
     runs: Vec<Run>,
     findings: Findings,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     answers: Vec<Answer>,
 }
 
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 impl From<Fold> for Written {
     fn from(fold: Fold) -> Written {
-        let Fold { layout, objects, bytes, entries, void, runs, findings, answers } = fold;
+        let Fold { layout, objects, bytes, entries, runs, findings, answers } = fold;
         Written {
             layout,
             objects,
             bytes,
             entries,
-            void,
             runs: runs.into_values().flat_map(BTreeMap::into_values).flatten().collect(),
             findings,
             answers: answers.into_values().collect(),
@@ -293,8 +274,8 @@ impl TryFrom<Written> for Fold {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Fold, String> {
-        let Written { layout, objects, bytes, entries, void, runs, findings, answers } = written;
-        let mut fold = Fold { objects, bytes, entries, void, findings, ..Fold::new(layout) };
+        let Written { layout, objects, bytes, entries, runs, findings, answers } = written;
+        let mut fold = Fold { objects, bytes, entries, findings, ..Fold::new(layout) };
         for run in runs {
             if run.first_seq > run.last_seq || run.last_seq == u64::MAX {
                 return Err(format!("a run from {} to {} is none", run.first_seq, run.last_seq));

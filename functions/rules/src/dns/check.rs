@@ -77,8 +77,19 @@ pub struct Seen<'a> {
     pub epoch: u64,
     /// The newest flip under `switch`.
     pub flip: Option<&'a FlipObject>,
+    /// What lies in the newest flip's place and is none; there is no `flip` then.
+    pub unreadable: Option<&'a UnreadableFlip>,
     /// The gate, under `switch`.
     pub gate: Option<&'a Gate>,
+}
+
+/// An object in the place of the newest flip that is no flip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreadableFlip {
+    /// Its key in the control bucket.
+    pub key: String,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 /// Everything that is not as the plan's strategy needs it: the zone first, then the gate, the epoch, and the records in the
@@ -87,14 +98,31 @@ pub fn check(seen: &Seen<'_>) -> Vec<Finding> {
     let mut found = hosted::check(seen);
     if let Some(gate) = seen.gate {
         found.extend(gate.findings(seen.plan));
-        found.extend(gate.disagrees(seen.plan, seen.flip));
+        // What the gate is to say is not known where the newest flip cannot be read.
+        if seen.unreadable.is_none() {
+            found.extend(gate.disagrees(seen.plan, seen.flip));
+        }
     }
     found.extend(match seen.plan.dns.strategy {
-        Strategy::Switch => flip_of_nobody(seen),
+        Strategy::Switch => seen.unreadable.map(unreadable).or_else(|| flip_of_nobody(seen)),
         Strategy::Records => sets::epoch_record(seen),
     });
     found.extend(sets::check(seen));
     found
+}
+
+/// Nobody publishes what such an object says, and nobody takes an older flip in its place.
+fn unreadable(flip: &UnreadableFlip) -> Finding {
+    Finding {
+        kind: Kind::Epoch,
+        place: flip.key.clone(),
+        what: format!(
+            "it is the newest flip, and cannot be read: {}. Nothing is published while it is, and traffic stays where it is",
+            flip.why
+        ),
+        next: "find out who put it; `lifeboat handback` puts a newer one, which counts from then on"
+            .to_owned(),
+    }
 }
 
 /// A flip under an epoch that nobody has claimed would win over every run to come.
@@ -108,8 +136,8 @@ fn flip_of_nobody(seen: &Seen<'_>) -> Option<Finding> {
              any effect",
             flip.run, flip.epoch, seen.epoch, flip.epoch
         ),
-        next: "find out who put it: it wins over every run up to its epoch; while the plan is in maintenance, the keeper of the bucket's policy \
-               has to let it be removed".to_owned(),
+        next: "find out who put it; `lifeboat handback` puts a newer flip, to the primary, under an epoch beyond it"
+            .to_owned(),
     })
 }
 

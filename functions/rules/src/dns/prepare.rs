@@ -4,8 +4,9 @@
 //! is an exact delete or a create. So whoever stops in between leaves each name either as it was or as it is to be, and at no
 //! time without an answer; and a record that somebody has edited meanwhile fails the batch, and is looked at anew.
 //!
-//! Invariant: no name answers another value from the primary side than before. A record that does not hold the plan's primary
-//! values, one with another policy and one that is an alias are left alone, and said.
+//! Invariant: no name answers another value from the primary side than before; one that had no record for that side gets one,
+//! and is named ([`Edit::gives_an_answer`]). A record that does not hold the plan's primary values, one with another policy
+//! and one that is an alias are left alone, and said.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,18 @@ pub struct Edit {
     pub kind: String,
     /// The deletes, then the creates.
     pub changes: Vec<Change>,
+}
+
+impl Edit {
+    /// Whether the name gets a record for the primary side where it had none: its answer changes, from none or from the
+    /// recovery half's. Every other edit keeps what the primary side answers.
+    pub fn gives_an_answer(&self) -> bool {
+        let for_primary =
+            |set: &RecordSet| set.half.as_ref().is_none_or(|half| half.failover == Failover::Primary);
+        let had = |change: &Change| matches!(change, Change::Delete(set) if for_primary(set));
+        let gets = |change: &Change| matches!(change, Change::Create(set) if for_primary(set));
+        self.changes.iter().any(gets) && !self.changes.iter().any(had)
+    }
 }
 
 /// A record that is not touched, though it is not as it is to be.
@@ -249,7 +262,7 @@ struct Size {
 
 impl Size {
     fn of(changes: &[Change]) -> Self {
-        let values = || changes.iter().flat_map(|change| &change.set().values);
+        let values = || changes.iter().flat_map(|change| change.set().sent());
         Self { values: values().count(), chars: values().map(|value| value.chars().count()).sum() }
     }
 

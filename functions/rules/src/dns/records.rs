@@ -11,6 +11,8 @@
 //! Invariants: no change is an UPSERT, which would overwrite whatever is there. Every batch replaces the TXT that its read
 //! saw. A name is never without an answer: its old values go and its new ones come in one batch.
 
+mod alone;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -20,6 +22,8 @@ use sha2::{Digest, Sha256};
 use super::{Change, Found, RecordSet};
 use crate::plan::{Record, Side, bounds};
 use crate::{ErrorName, Plan, StepError};
+
+pub use alone::fence_alone;
 
 /// The fence's time to live, in seconds: nothing but Lifeboat reads it.
 const FENCE_TTL_SECONDS: u32 = 60;
@@ -276,7 +280,7 @@ fn split(records: &[Record]) -> Vec<Range<usize>> {
 /// The split counts what the plan has. Where the zone holds something else under these names, there may be more of it.
 fn fits(changes: &[Change]) -> Result<(), StepError> {
     let values = changes.iter().map(|change| change.set().values.len()).sum::<usize>();
-    let length = |set: &RecordSet| set.values.iter().map(|value| value.chars().count()).sum::<usize>();
+    let length = |set: &RecordSet| set.sent().iter().map(|value| value.chars().count()).sum::<usize>();
     let chars = changes.iter().map(|change| length(change.set())).sum::<usize>();
     if values <= bounds::BATCH_VALUES_MAX && chars <= bounds::BATCH_CHARS_MAX {
         return Ok(());

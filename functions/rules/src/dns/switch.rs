@@ -13,8 +13,9 @@ use super::{Failover, Half, RecordSet};
 use crate::plan::{Record, Side};
 use crate::{ErrorName, StepError};
 
-/// The namespace of the gate's metric.
-pub const METRIC_NAMESPACE: &str = "Lifeboat";
+/// The namespace of the gate's metric, and of no other: IAM tells namespaces apart and not metrics, and whoever writes here
+/// moves traffic.
+pub const METRIC_NAMESPACE: &str = "Lifeboat/Traffic";
 /// The gate's metric: 1 while the newest flip says recovery, 0 while it says primary or there is none.
 pub const METRIC_NAME: &str = "TrafficOnRecovery";
 /// The one dimension of the gate's metric; its value is the plan's name.
@@ -103,6 +104,24 @@ pub fn judge_taken(found: &FlipObject, mine: &FlipObject) -> Result<(), StepErro
     )))
 }
 
+/// What the newest flip says to whoever has just put `mine`: nobody newer has moved the traffic.
+///
+/// # Errors
+/// `Fenced` where somebody has: nothing has come of `mine` then. `Defect` where the newest is older than `mine`, which was put.
+pub fn judge_newest(newest: Option<&FlipObject>, mine: &FlipObject) -> Result<(), StepError> {
+    match newest.filter(|newest| newest.epoch >= mine.epoch) {
+        None => Err(StepError::defect(format!(
+            "the flip of epoch {} was put and is not there: somebody deletes flips",
+            mine.epoch
+        ))),
+        Some(newest) if newest.epoch > mine.epoch => Err(StepError::fenced(format!(
+            "{} has moved the traffic under epoch {}; this is epoch {}",
+            newest.run, newest.epoch, mine.epoch
+        ))),
+        Some(_) => Ok(()),
+    }
+}
+
 /// The failover pair of one record: the primary's values while the gate `health_check` is healthy, and the recovery side's
 /// otherwise. The second half has no gate, so there is always an answer.
 pub fn pair(record: &Record, health_check: &str) -> [RecordSet; 2] {
@@ -165,6 +184,17 @@ mod tests {
         assert_eq!(err.name, ErrorName::Fenced);
         let err = judge_taken(&flip(42, "run-42", Side::Primary), &mine).unwrap_err();
         assert_eq!(err.name, ErrorName::Defect);
+    }
+
+    #[test]
+    fn a_flip_counts_while_none_is_newer() {
+        let mine = flip(42, "run-42", Side::Recovery);
+        judge_newest(Some(&mine), &mine).unwrap();
+        let newer = flip(43, "handback", Side::Primary);
+        assert_eq!(judge_newest(Some(&newer), &mine).unwrap_err().name, ErrorName::Fenced);
+        for gone in [None, Some(&flip(41, "run-41", Side::Recovery))] {
+            assert_eq!(judge_newest(gone, &mine).unwrap_err().name, ErrorName::Defect);
+        }
     }
 
     #[test]

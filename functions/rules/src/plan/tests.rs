@@ -1,5 +1,7 @@
 //! One test a rule: a good plan is spoilt in one place, and the problems must name that place and no other.
 
+mod pair;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -655,14 +657,17 @@ fn the_largest_record_of_each_type_fits_one_batch() {
         let chars = 2 * values * chars + 2 * bounds::EPOCH_VALUE_CHARS;
         assert!(chars <= bounds::BATCH_CHARS_MAX, "{kind}: {chars} characters");
     }
-    let side =
-        |net: u8| -> Vec<String> { (0..400).map(|v| format!("10.{net}.{}.{}", v / 200, v % 200)).collect() };
-    let mut plan = with("/dns/records/0/primary", json!(side(0)));
-    plan["dns"]["records"][0]["recovery"] = json!(side(1));
+    let mut plan = changed(with("/dns/strategy", json!("records")), "/dns/health_check", Value::Null);
+    plan["dns"]["records"][0]["primary"] = json!(addresses(0, 400));
+    plan["dns"]["records"][0]["recovery"] = json!(addresses(1, 400));
     assert_eq!(problems(plan), []);
-    let mut over = side(0);
-    over.push("10.9.9.9".into());
-    refused("/dns/records/0/primary", json!(over), &["dns.records[0].primary"], "may have 400 at most");
+    let over = json!(addresses(0, 401));
+    refused("/dns/records/0/primary", over, &["dns.records[0].primary"], "may have 400 at most");
+}
+
+/// So many IPv4 addresses of one side.
+fn addresses(net: u8, count: usize) -> Vec<String> {
+    (0..count).map(|v| format!("10.{net}.{}.{}", v / 200, v % 200)).collect()
 }
 
 #[test]

@@ -2,30 +2,25 @@
 
 use std::sync::Arc;
 
-use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, Statistic};
-use aws_sdk_route53::types::{
-    AlarmIdentifier, CloudWatchRegion, HealthCheckConfig, HealthCheckType, InsufficientDataHealthStatus, Vpc,
-    VpcRegion,
-};
+use aws_sdk_route53::types::{Vpc, VpcRegion};
 use dns_flip::{Action, Answer, Asker, Gate, Mover, Zone, handle};
-use jiff::Timestamp;
-use lifeboat_rules::dns::switch::{self, alarm_name, pair};
+use lifeboat_rules::dns::switch::pair;
 use lifeboat_rules::dns::{Change, RecordSet, wanted};
 use lifeboat_rules::epoch::{Cause, Claim};
 use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::plan::{Names, Record, RecordType, Side, Strategy};
-use lifeboat_rules::{Mode, Plan, PlanRef, Request, Run, Step, StepError, Trigger, TriggerKind};
+use lifeboat_rules::{Plan, Request, Run, Step, StepError};
 use lifeboat_runtime::{Context, Store, now, records};
 use run_control::claim_epoch;
 
-use crate::world::deploy::{Bucket, create_bucket};
+use crate::given;
+use crate::world::deploy::{Bucket, create_bucket, create_gate};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::proxy::{self, Scope};
-use crate::world::{Clients, World, WorldOptions, places};
+use crate::world::{Clients, World, WorldOptions};
 
 const CONTROL: &str = "aex-control";
 const EVIDENCE: &str = "aex-evidence";
-const PLAN_KEY: &str = "plan/aex.json";
 /// The proxy's entrance for the function.
 const FUNCTION: &str = "dns-flip";
 /// Record sets that are created in one batch. The emulator compares each of them with all that the zone has, and has to be
@@ -55,22 +50,20 @@ impl Stage {
         for bucket in [CONTROL, EVIDENCE] {
             create_bucket(&direct, &Bucket::versioned(bucket)).await?;
         }
-        let what = || "read functions/rules/tests/plan.json".to_owned();
-        let json = std::fs::read(places::repository().join("functions/rules/tests/plan.json")).doing(what)?;
-        let mut plan: Plan = serde_json::from_slice(&json).doing(what)?;
-        let check = gate(&direct).await?;
+        let mut plan = given::plan();
+        let check = create_gate(&direct, &plan.name).await?;
         plan.dns.zone_id = zone(&direct).await?;
         plan.dns.strategy = strategy;
         plan.dns.health_check = (strategy == Strategy::Switch).then(|| check.clone());
         plan.dns.records = Vec::new();
         plan.dns.names = vec![rule(&direct, names).await?];
-        let reference = put_plan(&direct, &plan).await?;
+        let uploaded = given::put_plan(&direct, CONTROL, &plan).await?;
 
         let store = Store::new(&direct.config);
         let moved = records(&store, CONTROL, &plan).await.doing(|| "read the list of names".to_owned())?;
         fill(&direct, &plan, sets(strategy, &moved, &check)).await?;
         world.dns().settled().await;
-        let run = run(reference);
+        let run = given::run(format!("run-{EPOCH}"), uploaded, EPOCH - 1, Some(EPOCH));
         let claim = Claim { epoch: EPOCH, run: run.id.clone(), at: now(), cause: Cause::Operator };
         claim_epoch(&store, CONTROL, &plan.name, &claim).await.doing(|| format!("claim epoch {EPOCH}"))?;
 
@@ -92,12 +85,12 @@ impl Stage {
     /// The function's handler, once.
     pub(super) async fn call(&self, action: Action, attempt: u32) -> Result<Answer, StepError> {
         let Context { store, control_bucket, .. } = &self.context;
-        let mover = Mover { store, control_bucket, zone: &self.zone, gate: &self.gate };
+        let mover = Mover { store, control_bucket, zone: &self.zone, gate: &self.gate, evidence: None };
         let step = Step {
             run: self.run.id.clone(),
-            plan_key: PLAN_KEY.to_owned(),
+            plan_key: self.run.plan.key.clone(),
             name: format!("{action:?}"),
-            entered: "2026-11-24T00:00:00Z".to_owned(),
+            entered: self.run.admitted_at.to_string(),
             attempt,
         };
         let request = Request { step, run: Some(self.run.clone()), action };
@@ -150,65 +143,10 @@ async fn rule(clients: &Clients, names: usize) -> Result<Names, WorldError> {
     })
 }
 
-async fn put_plan(clients: &Clients, plan: &Plan) -> Result<PlanRef, WorldError> {
-    let json = plan.canonical_json();
-    let put = clients.s3.put_object().bucket(CONTROL).key(PLAN_KEY).body(json.clone().into());
-    let put = put.send().await.doing(|| format!("put {PLAN_KEY}"))?;
-    let version = put.version_id.unwrap_or_default();
-    Ok(PlanRef { key: PLAN_KEY.to_owned(), version, sha256: sha256(&json) })
-}
-
-fn run(plan: PlanRef) -> Run {
-    Run {
-        id: format!("run-{EPOCH}"),
-        mode: Mode::Failover,
-        plan,
-        trigger: Trigger { kind: TriggerKind::Operator, at: None, alarm: None, by: None, reason: None },
-        admitted_at: now(),
-        deadline: Timestamp::MAX,
-        admitted_epoch: EPOCH - 1,
-        fenced_epoch: 0,
-        epoch: Some(EPOCH),
-    }
-}
-
 async fn zone(clients: &Clients) -> Result<String, WorldError> {
     let vpc = Vpc::builder().vpc_id("vpc-1").vpc_region(VpcRegion::from(clients.region.as_str())).build();
     let create = clients.route53.create_hosted_zone().name("aex.internal").caller_reference("1").vpc(vpc);
     let created = create.send().await.doing(|| "create the zone".to_owned())?;
     let id = created.hosted_zone.map(|zone| zone.id).unwrap_or_default();
     Ok(id.trim_start_matches("/hostedzone/").to_owned())
-}
-
-/// The alarm and the health check as `infra/foundation.yaml` has them; the health check's id.
-async fn gate(clients: &Clients) -> Result<String, WorldError> {
-    let what = || "make the gate".to_owned();
-    let alarm = clients
-        .cloudwatch
-        .put_metric_alarm()
-        .alarm_name(alarm_name("aex"))
-        .namespace(switch::METRIC_NAMESPACE)
-        .metric_name(switch::METRIC_NAME)
-        .dimensions(Dimension::builder().name(switch::METRIC_DIMENSION).value("aex").build())
-        .statistic(Statistic::Maximum)
-        .period(switch::PERIOD_SECONDS.cast_signed())
-        .evaluation_periods(1)
-        .threshold(1.0)
-        .comparison_operator(ComparisonOperator::GreaterThanOrEqualToThreshold)
-        .treat_missing_data("ignore");
-    alarm.send().await.doing(what)?;
-    let alarm = AlarmIdentifier::builder()
-        .name(alarm_name("aex"))
-        .region(CloudWatchRegion::from(clients.region.as_str()))
-        .build()
-        .doing(what)?;
-    let config = HealthCheckConfig::builder()
-        .r#type(HealthCheckType::CloudwatchMetric)
-        .alarm_identifier(alarm)
-        .insufficient_data_health_status(InsufficientDataHealthStatus::LastKnownStatus)
-        .build()
-        .doing(what)?;
-    let create = clients.route53.create_health_check().caller_reference("gate").health_check_config(config);
-    let created = create.send().await.doing(what)?;
-    Ok(created.health_check.map(|check| check.id).unwrap_or_default())
 }

@@ -2,10 +2,12 @@
 
 mod bucket;
 mod foundation;
+mod gate;
 mod package;
 mod stack;
 
 pub use bucket::{Bucket, create_bucket, lock_objects, upload};
 pub use foundation::create_foundation;
+pub use gate::create_gate;
 pub use package::{Package, Packing, package};
 pub use stack::{Stack, StackFailure, StackSpec, create_stack};

@@ -120,6 +120,17 @@ impl StandIn {
         }
         Ok(signalled)
     }
+
+    /// Forgets each service whose containers suit and have all ended, so that it is started anew, and says how many: what ECS
+    /// does by itself, and this stand-in only when told.
+    pub fn restart(&self, suits: impl Fn(&ContainerState) -> bool) -> usize {
+        let mut containers = self.shared.lock();
+        let before = containers.len();
+        containers.retain(|_, running| {
+            !running.iter().map(Container::state).all(|state| !state.is_running() && suits(&state))
+        });
+        before - containers.len()
+    }
 }
 
 impl Drop for StandIn {

@@ -31,6 +31,7 @@ struct World {
     networks: Vec<String>,
     epoch: u64,
     flip: Option<FlipObject>,
+    unreadable: Option<UnreadableFlip>,
     gate: Option<Gate>,
 }
 
@@ -62,7 +63,7 @@ impl World {
             networks: vec!["vpc-1".to_owned(), "vpc-2".to_owned()],
         };
         let networks = vec!["vpc-2".to_owned()];
-        Self { plan, records, hosted, zone, networks, epoch: 3, flip: None, gate }
+        Self { plan, records, hosted, zone, networks, epoch: 3, flip: None, unreadable: None, gate }
     }
 
     fn check(&self) -> Vec<Finding> {
@@ -74,6 +75,7 @@ impl World {
             networks: &self.networks,
             epoch: self.epoch,
             flip: self.flip.as_ref(),
+            unreadable: self.unreadable.as_ref(),
             gate: self.gate.as_ref(),
         })
     }
@@ -415,4 +417,19 @@ fn what_a_flip_does_not_move_and_looks_as_if_it_should_is_named() {
         world.zone.push(found);
         assert_eq!(world.check(), []);
     }
+}
+
+#[test]
+fn a_newest_flip_that_cannot_be_read_is_one_finding_and_the_rest_is_looked_at() {
+    let mut world = World::sound(Strategy::Switch);
+    let key = "flip/aex/00000000000000000004".to_owned();
+    world.unreadable = Some(UnreadableFlip { key: key.clone(), why: "no JSON".to_owned() });
+    // Its alarm may be on for good reason: what it is to say is not known.
+    if let Some(alarm) = world.gate.as_mut().and_then(|gate| gate.alarm.as_mut()) {
+        alarm.state = "ALARM".to_owned();
+    }
+    world.finds(Kind::Epoch, &key, "no JSON");
+    world.hosted.private = false;
+    let kinds: Vec<Kind> = world.check().iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, [Kind::Zone, Kind::Epoch]);
 }

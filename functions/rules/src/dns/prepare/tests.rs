@@ -322,3 +322,37 @@ fn what_is_left_alone_says_why_and_what_to_do() {
         assert!(left.why.contains(why) && left.next.contains(next), "{left:?}");
     }
 }
+
+#[test]
+fn a_name_that_gets_an_answer_is_told_from_those_that_keep_theirs() {
+    for start in STARTS {
+        for to in [PAIRS, To::Plain] {
+            let records = [record(0, 1)];
+            let mut zone = zone(&records, &[start]);
+            let before = zone.answer(&records[0]);
+            let prepared = run(&mut zone, to, &records, usize::MAX);
+            let gives = prepared.edits().any(Edit::gives_an_answer);
+            assert_eq!(gives, zone.answer(&records[0]) != before, "{start:?} {to:?}");
+        }
+    }
+}
+
+#[test]
+fn a_delete_sends_what_was_listed_and_an_undo_puts_it_back_so() {
+    let mut record = record(0, 1);
+    record.kind = RecordType::Cname;
+    (record.primary, record.recovery) = (vec!["pair.aex.internal".into()], vec!["pair2.aex.internal".into()]);
+    let listed = vec!["Pair.AEX.internal.".to_owned()];
+    let found = [Found::Set(RecordSet::as_listed(&record.name, "CNAME", 300, listed.clone()))];
+    let prepared = prepare(PAIRS, std::slice::from_ref(&record), &found);
+    let edit = prepared.edits().next().expect("an edit");
+    assert!(matches!(&edit.changes[0], Change::Delete(set) if set.sent() == listed), "{edit:?}");
+    let made = edit.changes[1..].iter().map(Change::set);
+    assert!(made.clone().all(|set| set.sent() == set.values), "{edit:?}");
+
+    let half = made.clone().next().expect("the primary half").clone();
+    let found = [Found::Set(RecordSet { listed: Some(listed.clone()), ..half })];
+    let undone = prepare(To::Plain, &[record], &found);
+    let edit = undone.edits().next().expect("an edit");
+    assert!(edit.changes.iter().all(|change| change.set().sent() == listed), "{edit:?}");
+}

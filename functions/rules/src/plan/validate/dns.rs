@@ -29,7 +29,7 @@ pub(super) fn check(dns: &Dns, found: &mut Problems) {
         let at = format!("dns.records[{index}]");
         name(dns, record, zone_is_name, &format!("{at}.name"), found);
         named.check(index, record, &at, found);
-        ttl_and_values(record, &at, found);
+        ttl_and_values(dns.strategy, record, &at, found);
     }
     found.count("dns.names", dns.names.len(), &(0..=bounds::NAME_RULES_MAX), "rules");
     for (index, rule) in dns.names.iter().enumerate() {
@@ -66,7 +66,7 @@ fn by_rule(dns: &Dns, rule: &Names, zone_is_name: bool, at: &str, found: &mut Pr
     if rule.name.matches(SYMBOL).count() == 1 {
         let sample = rule.record("a");
         name(dns, &sample, zone_is_name, &field, found);
-        ttl_and_values(&sample, at, found);
+        ttl_and_values(dns.strategy, &sample, at, found);
     } else {
         found.add(field, format!("{:?} must have `{SYMBOL}` in it once", rule.name));
     }
@@ -115,9 +115,38 @@ impl<'a> Named<'a> {
     }
 }
 
-fn ttl_and_values(record: &Record, at: &str, found: &mut Problems) {
+fn ttl_and_values(strategy: Strategy, record: &Record, at: &str, found: &mut Problems) {
     found.within(format!("{at}.ttl"), record.ttl, &bounds::TTL_SECONDS, " s");
     values(record, at, found);
+    if strategy == Strategy::Switch {
+        pair(record, at, found);
+    }
+}
+
+/// A pair takes the place of a plain record in one batch: the primary's values go, and come again beside the recovery's; and
+/// so on the way back. What a batch may have is Route 53's to say
+/// (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>); a DELETE and a CREATE count once each.
+fn pair(record: &Record, at: &str, found: &mut Problems) {
+    let sides = [&record.primary, &record.recovery];
+    if sides.iter().any(|side| side.len() > *bounds::RECORD_VALUES.end()) {
+        // Told already, with a bound that is nearer.
+        return;
+    }
+    let [primary, recovery] = sides.map(|side| side.iter().map(|value| value.chars().count()).sum::<usize>());
+    let values = 2 * record.primary.len() + record.recovery.len();
+    let chars = 2 * primary + recovery;
+    if values > bounds::BATCH_VALUES_MAX || chars > bounds::BATCH_CHARS_MAX {
+        found.add(
+            at,
+            format!(
+                "is too large for a pair: to make it, one batch needs the primary's values twice and the recovery's once, \
+                 {values} values of {chars} characters, and Route 53 takes {} of {}; give it fewer values (or say \
+                 `strategy: records`)",
+                bounds::BATCH_VALUES_MAX,
+                bounds::BATCH_CHARS_MAX
+            ),
+        );
+    }
 }
 
 fn values(record: &Record, at: &str, found: &mut Problems) {

@@ -1,0 +1,47 @@
+//! What a test of single steps is given: the test's plan, stored as `lifeboat plan upload` stores it, and a run of it.
+
+use jiff::Timestamp;
+use lifeboat_rules::evidence::sha256;
+use lifeboat_rules::{Mode, Plan, PlanRef, Run, Trigger, TriggerKind};
+use lifeboat_runtime::now;
+
+use crate::world::Clients;
+use crate::world::error::{Doing as _, WorldError};
+
+/// The plan `functions/rules/tests/plan.json`.
+///
+/// # Panics
+/// It is no valid plan.
+pub fn plan() -> Plan {
+    Plan::from_json(include_bytes!("../../functions/rules/tests/plan.json"))
+        .expect("the test's plan is valid")
+}
+
+/// Stores `plan` in the control bucket, which keeps versions.
+///
+/// # Errors
+/// The put failed, or the bucket keeps no versions.
+pub async fn put_plan(clients: &Clients, bucket: &str, plan: &Plan) -> Result<PlanRef, WorldError> {
+    let (key, json) = (format!("plan/{}.json", plan.name), plan.canonical_json());
+    let sha256 = sha256(&json);
+    let what = || format!("put s3://{bucket}/{key}");
+    let put = clients.s3.put_object().bucket(bucket).key(&key).body(json.into());
+    let version = put.send().await.doing(what)?.version_id;
+    let version = version.ok_or_else(|| WorldError::failed(what(), "the bucket keeps no versions"))?;
+    Ok(PlanRef { key, version, sha256 })
+}
+
+/// An operator's run without a deadline, admitted when `admitted_epoch` was the newest.
+pub fn run(id: impl Into<String>, plan: PlanRef, admitted_epoch: u64, epoch: Option<u64>) -> Run {
+    Run {
+        id: id.into(),
+        mode: Mode::Failover,
+        plan,
+        trigger: Trigger { kind: TriggerKind::Operator, at: None, alarm: None, by: None, reason: None },
+        admitted_at: now(),
+        deadline: Timestamp::MAX,
+        admitted_epoch,
+        fenced_epoch: 0,
+        epoch,
+    }
+}
