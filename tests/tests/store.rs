@@ -17,7 +17,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use lifeboat_ledger::lease::Lease;
-use lifeboat_ledger::slot;
+use lifeboat_ledger::{Hash, slot};
 use lifeboat_rules::plan::{LeasePlan, Ledger};
 use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::{Log, Put, Replace, Store};
@@ -217,7 +217,7 @@ async fn a_replacement_whose_answer_was_lost_is_read_back_as_success() {
 /// A log of leases: its streams are those that have one, and its heads are the leases.
 #[tokio::test]
 async fn with_leases_the_head_of_a_stream_is_its_lease() {
-    let lease = Lease { watermark: 7, ..Lease::first("ME2", 1, "init") };
+    let lease = Lease { watermark: 7, head: Hash::of(b"entry 7"), ..Lease::first("ME2", 1, "init") };
     let s3 = S3::default().with("lease/ME2", &lease.to_bytes()).with("lease/ME3", b"{}");
     let store = s3.clone().start().await;
     let ledger = Ledger { lease: Some(LeasePlan { delivery_wait_seconds_max: 60 }), ..ledger() };
