@@ -29,9 +29,9 @@ pub(crate) use earlier::Compared;
 pub(crate) use keep::Kept;
 pub(crate) use traffic::{Moves, few, moved_in_words};
 
-/// The greatest epoch that a person's act claims: every language and every reader of JSON has such a number, and as many
-/// again are left above it.
-const EPOCH_MAX: u64 = i64::MAX as u64;
+/// The greatest epoch that a person's act claims: the state machine's numbers are exact up to 2^53, and as many again are left
+/// above it.
+const EPOCH_MAX: u64 = 1 << 52;
 
 /// A person before what a run has left.
 pub(crate) struct AfterRun<'a> {

@@ -188,7 +188,7 @@ fn records_that_were_kept_on_the_recovery_side_are_brought_after_the_pen_by_the_
     let brought = world.json(&HANDBACK);
     assert_eq!((&brought["handback"], &brought["epoch"]), (&json!("done"), &json!(4)));
     let was = brought["facts"]["traffic_was"].as_str().expect("where");
-    assert_eq!(was, "on the recovery side with 1 of 1 records");
+    assert_eq!(was, "not on the primary with 1 of 1 records");
     assert_eq!((world.zone_epoch(), world.route53.values(GATEWAY, "A")), (Some(4), vec![PRIMARY.to_owned()]));
     // Nobody has lost a pen for it.
     assert_eq!(world.tail("ME1").next_seq(), tail);

@@ -165,6 +165,11 @@ async fn a_list_that_could_not_be_moved_is_found_before_the_claim() {
     stage.put_list(good, good).await;
     admitted(ask(good).await);
 
+    // By `switch` the names move with the gate, whatever the list says.
+    let mut by_switch = plan_over("nowhere\n");
+    (by_switch.dns.strategy, by_switch.dns.health_check) = (Strategy::Switch, Some("gate".into()));
+    admitted(stage.admit(&by_switch, &deployed(&by_switch)).await);
+
     let faulty = "aapl\nBRK.B\n";
     stage.put_list(faulty, faulty).await;
     invalid(faulty, "line 2").await;

@@ -5,10 +5,11 @@
 //! delivery here, so that a test decides when it comes. Neither Firehose's buffering nor S3's own conditional puts are shown.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ledger_verify::checkpoint::{Bounds, extend_on_schedule};
 use ledger_verify::lease::{self, Bound};
-use ledger_verify::{Action, Answer, Examined, hand_back, handle};
+use ledger_verify::{Action, Answer, Examined, FINDINGS_METRIC, LAG_METRIC, Metrics, hand_back, handle};
 use lifeboat_ledger::lease::{Lease, LeaseWriter};
 use lifeboat_ledger::{Hash, Holder, PenState, StreamProof};
 use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
@@ -33,6 +34,8 @@ const STREAM: &str = "ME1";
 const STILL_SECONDS: u32 = 2;
 const EPOCH: u64 = 2;
 const RUN: &str = "run";
+/// Within which what is not delivered is overdue, after a wait of 8 s.
+const OVERDUE_WITHIN: Duration = Duration::from_secs(60);
 
 struct Stage {
     _world: World,
@@ -250,7 +253,7 @@ async fn a_run_takes_a_lease_over_waits_for_its_deliveries_and_opens_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_never_delivered_is_unproven_after_the_wait_and_what_is_on_no_chain_is_void() {
-    let mut stage = Stage::set(1).await;
+    let mut stage = Stage::set(8).await;
     let (all, _) = lines(1, 9, 1, Hash::GENESIS);
     let mut primary = stage.writer(Holder::Primary, None).await;
     advance(stage.store(), &mut primary, 9, &all[8]).await.expect("the lease");
@@ -295,6 +298,57 @@ async fn what_is_never_delivered_is_unproven_after_the_wait_and_what_is_on_no_ch
     let answer = hand_back(stage.store(), &stage.plan, 3, "handback", &history).await.expect("an answer");
     assert!(matches!(answer, Answer::Broken(_)), "{answer:?}");
     assert_eq!(stage.lease().await.0.holder, None, "nobody goes on from it");
+}
+
+/// What the schedule does once an hour: a look that finds nothing, one at what is on its way, one at what is overdue.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_reads_the_whole_ledger_and_tells_what_is_overdue() {
+    let mut stage = Stage::set(8).await;
+    let metrics = Metrics { cloudwatch: stage.clients.cloudwatch.clone(), namespace: "Lifeboat".into() };
+    let bounds = Bounds { entries_max: 1, bytes_max: 1, seconds_max: 1 };
+    let look = async |stage: &Stage| {
+        let made = extend_on_schedule(&stage.context, &metrics, PLAN_KEY, bounds, "a test").await;
+        made.expect("a look")
+    };
+    let nothing = look(&stage).await;
+    assert_eq!((nothing.lag_seconds, nothing.broken), (Some(0), false), "{nothing:?}");
+
+    let (all, _) = lines(1, 9, 1, Hash::GENESIS);
+    let mut primary = stage.writer(Holder::Primary, None).await;
+    advance(stage.store(), &mut primary, 9, &all[8]).await.expect("the lease");
+    let under_way = look(&stage).await;
+    assert_eq!(
+        (under_way.lag_seconds, under_way.broken),
+        (None, false),
+        "nothing was ever delivered: {under_way:?}"
+    );
+    stage.deliver(&all[..4]).await;
+    let until = Instant::now() + OVERDUE_WITHIN;
+    let overdue = loop {
+        let looked = look(&stage).await;
+        assert_eq!(looked.streams[0].through, Some(4), "{looked:?}");
+        if looked.broken {
+            break looked;
+        }
+        assert!(Instant::now() < until, "nobody minds that it is not delivered: {looked:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    let said = overdue.streams[0].findings[0].to_string();
+    assert!(said.contains("not everything through 9 was delivered"), "{said}");
+    assert!(overdue.lag_seconds.is_some_and(|seconds| seconds > 0), "{overdue:?}");
+
+    stage.deliver(&all[4..]).await;
+    let whole = look(&stage).await;
+    assert_eq!(
+        (whole.lag_seconds, whole.broken, whole.streams[0].through),
+        (Some(0), false, Some(9)),
+        "{whole:?}"
+    );
+    assert_eq!(whole.streams[0].objects, 2);
+    let found = stage.clients.cloudwatch.list_metrics().namespace("Lifeboat").send().await.expect("metrics");
+    let mut named: Vec<_> = found.metrics().iter().filter_map(|metric| metric.metric_name()).collect();
+    named.sort_unstable();
+    assert_eq!(named, [FINDINGS_METRIC, LAG_METRIC]);
 }
 
 /// A process sends more than it acknowledges and dies; the next one goes on from watermark and head, with other entries in the

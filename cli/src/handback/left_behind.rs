@@ -3,7 +3,7 @@
 
 use lifeboat_ledger::{PenState, StreamProof};
 use lifeboat_rules::admission::GENESIS_EPOCH;
-use lifeboat_rules::dns::{Fence, on_recovery};
+use lifeboat_rules::dns::{Fence, not_on_primary};
 use lifeboat_rules::plan::{Side, Strategy};
 use lifeboat_rules::{Outcome, StepError};
 use serde_json::json;
@@ -62,9 +62,10 @@ async fn by_the_zone(after: &AfterRun<'_>, streams: &[StreamProof]) -> Result<Op
             plan.dns.zone
         )));
     }
-    Ok(match on_recovery(records, &found) {
+    // What a version of the plan has moved need not be what the plan as it is now would have moved.
+    Ok(match not_on_primary(records, &found) {
         0 => None,
-        count => Some(format!("on the recovery side with {count} of {} records", records.len())),
+        count => Some(format!("not on the primary with {count} of {} records", records.len())),
     })
 }
 

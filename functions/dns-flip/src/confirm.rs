@@ -30,8 +30,9 @@ use round::Asking;
 const WAIT: Duration = Duration::from_secs(20);
 /// Names that are asked for before all are, until one of them answers: as long as none does, the flip is seen nowhere.
 const CANARIES: usize = 3;
-/// By how many names each call begins further on in the list: as many as a call has time for where none of them answers.
-const FURTHER_EACH_CALL: usize = 800;
+/// By how many names each call begins further on in the list: nearly as many as a call has time for where none of them
+/// answers, and a prime, so that each call begins elsewhere in a list of any length.
+const FURTHER_EACH_CALL: usize = 797;
 /// What a call leaves for the next one.
 const ANSWERED: &str = "answered";
 /// Names that an error tells of those which do not answer as they should, and that the last answer tells.

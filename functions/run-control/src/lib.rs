@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use lifeboat_rules::admission::{Admission, admit};
 use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Manifest, manifest_key, prefix, sha256};
+use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::{
     ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger, TriggerKind,
 };
@@ -211,9 +212,11 @@ async fn admit_run(
         Admission::Refused { reason } => return Ok(Answer::Refused { reason }),
         Admission::Admitted { deadline } => deadline,
     };
-    // The lists are a part of the plan that lies beside it, and is first needed behind the seal. A fault in one is found
-    // here as a fault in the plan is.
-    context.records(&plan).await?;
+    // The lists are a part of the plan that lies beside it, and `records` first needs them behind the seal: a fault in one is
+    // found here as a fault in the plan is. `switch` moves every name without them, and no list is to hold it up.
+    if plan.dns.strategy == Strategy::Records {
+        context.records(&plan).await?;
+    }
     Ok(Answer::Admitted {
         run: Run {
             id: step.run.clone(),
@@ -313,6 +316,11 @@ async fn pen(context: &Context, run: &Run, facts: &Value) -> String {
     };
     match fenced.await {
         Ok(false) => String::new(),
+        Ok(true) if facts["flip_confirmed"]["verdict"] == "FlipUnconfirmed" => format!(
+            "; the recovery side holds the pen under epoch {epoch}, and the traffic was flipped to it: go on, once those names \
+             answer from it, with `lifeboat flip`, which asks no resolver and closes the run, or back with `lifeboat handback \
+             --take-from-recovery`"
+        ),
         Ok(true) if facts["open"]["verdict"] == "Opened" => format!(
             "; the recovery side holds the pen under epoch {epoch}: go on with `lifeboat flip`, or back with `lifeboat handback \
              --take-from-recovery`"

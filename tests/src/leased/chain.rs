@@ -1,7 +1,7 @@
 //! What was delivered, and the chain of one stream back from the hash that its lease holds: everything that was acknowledged.
 //! A map of hashes, written to be seen to be right, and slow.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use lifeboat_ledger::Hash;
 use lifeboat_rules::StepError;
@@ -84,9 +84,12 @@ impl Delivered {
         if at == Hash::GENESIS { Ok(chain) } else { Err(Missing { seq: 0 }) }
     }
 
-    /// How many different lines of `stream` were delivered at or below `through`.
-    pub fn lines_through(&self, stream: &str, through: u64) -> usize {
-        self.lines.values().filter(|line| line.stream == stream && line.seq <= through).count()
+    /// Whether two lines of one place of `stream` and one epoch were delivered: a process has gone on from before what another
+    /// had sent.
+    pub fn is_branched(&self, stream: &str) -> bool {
+        let mut places = HashSet::new();
+        let of_stream = self.lines.values().filter(|line| line.stream == stream);
+        !of_stream.map(|line| (line.seq, line.epoch)).all(|place| places.insert(place))
     }
 }
 
@@ -112,9 +115,21 @@ mod tests {
         delivered.take(&second);
         let chain = delivered.back("A", 2, head_2).unwrap();
         assert_eq!(chain.iter().map(|line| (line.seq, line.epoch)).collect::<Vec<_>>(), [(1, 1), (2, 2)]);
-        assert_eq!(delivered.lines_through("A", 2), 3);
+        assert!(!delivered.is_branched("A"), "lines of two epochs in one place");
         assert_eq!(delivered.back("B", 2, head_2), Err(Missing { seq: 2 }), "another stream's");
         assert_eq!(delivered.back("A", 1, head_2), Err(Missing { seq: 1 }), "another place");
+    }
+
+    #[test]
+    fn a_process_that_goes_on_from_before_what_another_had_sent_branches_the_stream() {
+        let (first, head_1) = line(1, Hash::GENESIS, 1);
+        let (second, _) = line(2, head_1, 1);
+        let (other, _) = line(2, Hash::of(b"another"), 1);
+        let mut delivered = Delivered::default();
+        delivered.take(&[first.clone(), second, first].join(&b'\n'));
+        assert!(!delivered.is_branched("A"), "the same line twice");
+        delivered.take(&other);
+        assert!(delivered.is_branched("A") && !delivered.is_branched("B"));
     }
 
     #[test]

@@ -69,8 +69,8 @@ pub struct Stream {
     pub controls: Vec<(Control, Weight)>,
     /// Of a lease: the epochs that it has closed.
     pub closed: Vec<u64>,
-    /// Of a lease: whether lines were delivered below its watermark that nobody acknowledged.
-    pub void: bool,
+    /// Of a lease: whether two lines of one place and one epoch were delivered, by a process and by the one that followed it.
+    pub branched: bool,
     /// Which side every epoch was open for.
     holders: BTreeMap<u64, Holder>,
     /// The orders, by sequence: id and writer's epoch.

@@ -214,8 +214,10 @@ impl Transcript<'_> {
         for epoch in &stream.closed {
             let _ = writeln!(text, "    the lease of epoch {epoch} was closed");
         }
-        if stream.void {
-            text.push_str("    what nobody acknowledged was delivered as well\n");
+        if stream.branched {
+            text.push_str(
+                "    what a process had sent and not acknowledged when it died was delivered as well\n",
+            );
         }
         let pen = match stream.pen.state() {
             PenState::Unopened => "nobody, for it was never opened".to_owned(),

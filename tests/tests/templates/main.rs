@@ -200,7 +200,11 @@ fn schedules_send_what_their_function_reads() {
     let template = read("infra/orchestrator.yaml");
     assert_eq!(of_kind(&template, "AWS::Scheduler::Schedule").count(), 3);
     let checkpoints = &template["Resources"]["Checkpoints"]["Properties"];
-    assert_eq!(checkpoints["ScheduleExpression"], "rate(5 minutes)", "what `lag_seconds` is held against");
+    assert_eq!(
+        checkpoints["ScheduleExpression"],
+        json!(["OfSegments", "rate(5 minutes)", "rate(1 hour)"]),
+        "what `lag_seconds` is held against"
+    );
     assert!(wrong(&template).is_empty(), "{:?}", wrong(&template));
     let mut spoiled = template;
     let target = &mut spoiled["Resources"]["Checkpoints"]["Properties"]["Target"];

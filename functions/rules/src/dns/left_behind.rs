@@ -56,6 +56,19 @@ pub fn on_recovery(records: &[Record], found: &[Found]) -> usize {
     there.count()
 }
 
+/// How many of `records` do not stand in the zone with the primary's values, whatever stands there instead.
+pub fn not_on_primary(records: &[Record], found: &[Found]) -> usize {
+    let sets: HashSet<(&str, &str, &[String], u32)> = found
+        .iter()
+        .filter_map(|found| match found {
+            Found::Set(set) => Some((set.name.as_str(), set.kind.as_str(), set.values.as_slice(), set.ttl)),
+            Found::Foreign { .. } => None,
+        })
+        .collect();
+    let primary = wanted(records, Side::Primary);
+    primary.iter().filter(|set| !sets.contains(&(&set.name, &set.kind, &set.values, set.ttl))).count()
+}
+
 fn taken_out(before: &[Record], now: &[Record]) -> Option<String> {
     let kept: HashSet<(&str, String)> =
         now.iter().map(|record| (record.name.as_str(), record.kind.to_string())).collect();
@@ -122,6 +135,15 @@ mod tests {
         let mut same = records.clone();
         same[0].recovery = same[0].primary.clone();
         assert_eq!(on_recovery(&same, &of(Side::Recovery, &same)), 2);
+
+        assert_eq!(not_on_primary(&records, &of(Side::Primary, &records)), 0);
+        assert_eq!(not_on_primary(&records, &half), 1);
+        // What was moved by another version of the plan: its values are neither side's.
+        let mut older = records.clone();
+        (older[0].ttl, older[1].recovery) = (60, vec!["10.1.0.9".into()]);
+        assert_eq!(on_recovery(&records, &of(Side::Recovery, &older)), 1);
+        assert_eq!(not_on_primary(&records, &of(Side::Recovery, &older)), 3);
+        assert_eq!(not_on_primary(&records, &[]), 3, "nothing stands there");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) async fn read(
         };
         match delivered.back(&lease.stream, lease.watermark, lease.head) {
             Ok(chain) => {
-                stream.void = delivered.lines_through(&lease.stream, lease.watermark) > chain.len();
+                stream.branched = delivered.is_branched(&lease.stream);
                 let orders = chain
                     .iter()
                     .filter_map(|line| Some((line.seq, (line.client_order_id.clone()?, Some(line.epoch)))));
