@@ -52,7 +52,7 @@ pub fn callers(template: &Value) -> Vec<Caller> {
             target["Input"].as_str().and_then(|input| serde_json::from_str(input).ok()).unwrap_or_default();
         Caller {
             name: name.to_owned(),
-            by: schedule["Properties"]["ScheduleExpression"].as_str().unwrap_or_default().to_owned(),
+            by: rate(&schedule["Properties"]["ScheduleExpression"]),
             function: named(&target["Arn"]),
             action: input["action"].as_str().map(str::to_owned),
             strategy: strategy(schedule),
@@ -130,4 +130,14 @@ fn of_kind<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = (&'a 
     resources
         .filter(move |(_, resource)| resource["Type"] == kind)
         .map(|(name, resource)| (name.as_str(), resource))
+}
+
+/// How often a schedule calls; where a condition chooses (`!If`), both ways.
+fn rate(expression: &Value) -> String {
+    match expression {
+        Value::Array(choice) => {
+            choice.iter().skip(1).filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
+        }
+        one => one.as_str().unwrap_or_default().to_owned(),
+    }
 }
