@@ -51,10 +51,7 @@ pub(crate) struct AfterRun<'a> {
 impl<'a> AfterRun<'a> {
     /// Reads the plan and the newest epoch; before that, sees to it that there is somebody to ask.
     pub(crate) async fn begin(args: &'a AfterRunArgs) -> Result<Self, Failure> {
-        if !args.yes && !person::can_be_asked() {
-            let next = "say --yes, or run it where it can ask you";
-            return Err(Failure::new(Exit::Usage, "there is no terminal to ask on; nothing was done", next));
-        }
+        person::must_be_there(args.yes)?;
         let by = person::name(&args.word)?;
         let config = aws::config(&args.plan.aws, None).await?;
         let store = Store::new(&config);
@@ -191,11 +188,7 @@ impl<'a> AfterRun<'a> {
     pub(crate) fn agree(&self, mut lines: Vec<String>) -> Result<(), Failure> {
         lines.push(format!("  word     {}: {}", one_line(&self.by), one_line(&self.args.word.reason)));
         lines.push("Go on?".to_owned());
-        if self.args.yes || person::agrees(&lines.join("\n")) {
-            return Ok(());
-        }
-        let next = "look with `lifeboat status`, then run it again";
-        Err(Failure::new(Exit::Halted, "it was not agreed to; nothing was done", next))
+        person::agree(self.args.yes, &lines)
     }
 
     /// Leaves the manifest of what this person has done, under the person's own words.

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::exit::Exit;
 pub(crate) use dns::{DnsCheckArgs, DnsCommand, PrepareArgs};
 use examples::{
-    ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES,
-    MAINTENANCE_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
+    ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, FAILOVER_EXAMPLES, FLIP_EXAMPLES,
+    HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES, NEW_EXAMPLES, RUNS_EXAMPLES,
+    SCHEMA_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
 };
 pub(crate) use ledger::{GenerateArgs, LedgerCommand, NamesArgs, TailArgs, VerifyArgs};
 
@@ -45,9 +47,15 @@ pub(crate) enum Command {
     /// Begin a ledger: claim epoch 1 and open every stream of the plan for the primary. Safe to run again.
     #[command(after_help = concat_help(INIT_EXAMPLES))]
     Init(InitArgs),
+    /// Start a run by hand. It does all that an alarm's run does, and stands down if the primary is not down.
+    #[command(after_help = concat_help(FAILOVER_EXAMPLES))]
+    Failover(FailoverArgs),
     /// Where a plan stands: who holds the epoch and the pen, whether an alarm would start a run, what the last runs came to.
     #[command(after_help = concat_help(STATUS_EXAMPLES))]
     Status(StatusArgs),
+    /// The runs on record, the newest first: who started each, how long it took, what it came to and why.
+    #[command(after_help = concat_help(RUNS_EXAMPLES))]
+    Runs(RunsArgs),
     /// Give the pen back to the primary, under a new epoch: after a run that halted, or by hand after a failover.
     #[command(after_help = concat_help(HANDBACK_EXAMPLES))]
     Handback(HandbackArgs),
@@ -67,6 +75,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DnsCommand,
     },
+    /// Print what a shell needs to complete this command's words.
+    #[command(after_help = concat_help(COMPLETIONS_EXAMPLES))]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder.
+    #[command(after_help = concat_help(MAN_EXAMPLES))]
+    Man(ManArgs),
     /// Prove a ledger by itself, look at its end, or make one up: without a plan, on any machine.
     Ledger {
         #[command(subcommand)]
@@ -76,12 +93,69 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
+    /// Make a commented plan to begin with, and a template for its stack beside it.
+    #[command(after_help = concat_help(NEW_EXAMPLES))]
+    New(NewArgs),
+    /// Print the JSON Schema of a plan, by which editors complete and check it as it is written.
+    #[command(after_help = concat_help(SCHEMA_EXAMPLES))]
+    Schema,
     /// Check a plan, its templates and its lists, offline: every problem at once, with file and line.
     #[command(after_help = concat_help(CHECK_EXAMPLES))]
     Check(CheckArgs),
     /// Check a plan, then store its templates, its lists and itself in the control bucket.
     #[command(after_help = concat_help(UPLOAD_EXAMPLES))]
     Upload(UploadArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// Where to write it. Nothing that is there is overwritten.
+    pub(crate) file: PathBuf,
+    /// What the plan is called: a lower-case letter, then letters, digits and hyphens.
+    #[arg(long, value_name = "NAME", value_parser = plan_name)]
+    pub(crate) name: String,
+    /// The Region where the system runs.
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub(crate) primary: String,
+    /// The Region where it is brought back.
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub(crate) recovery: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write a page for each command here, in place of printing the first one.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FailoverArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) word: WordArgs,
+    /// The ARN of the state machine (output `StateMachineArn` of the orchestrator's stack).
+    #[arg(long, value_name = "ARN", env = "LIFEBOAT_STATE_MACHINE", value_parser = state_machine)]
+    pub(crate) state_machine: String,
+    /// Do it without asking. Needed where there is no terminal to ask on.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// The name of the plan, as it is uploaded.
+    #[arg(long = "plan", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    /// How many runs to tell of.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) runs: u16,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -212,6 +286,13 @@ pub(crate) struct StatusArgs {
     /// is broken or could not be proven.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Follow a run, step by step as its evidence is written, and end as it ends: with its exit code. Without a run under way
+    /// this waits for the next one.
+    #[arg(long, conflicts_with_all = ["verify", "check"])]
+    pub(crate) follow: bool,
+    /// The run to follow [default: the newest that is open].
+    #[arg(long, value_name = "RUN", requires = "follow", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) run: Option<String>,
 }
 
 /// An uploaded plan.
@@ -270,6 +351,22 @@ fn state_machine(arn: &str) -> Result<String, &'static str> {
         Ok(arn.to_owned())
     } else {
         Err("not arn:aws:states:<Region>:<account>:stateMachine:<name>")
+    }
+}
+
+fn region(name: &str) -> Result<String, &'static str> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match name.contains('-') && name.chars().all(plain) {
+        true => Ok(name.to_owned()),
+        false => Err("not the name of a Region, such as eu-central-1"),
+    }
+}
+
+fn plan_name(name: &str) -> Result<String, &'static str> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(plain) {
+        true => Ok(name.to_owned()),
+        false => Err("a lower-case letter, then up to 31 letters, digits and hyphens"),
     }
 }
 

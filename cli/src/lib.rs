@@ -11,8 +11,10 @@ mod aws;
 mod dns;
 pub mod document;
 mod exit;
+mod failover;
 mod failure;
 mod flip;
+mod follow;
 mod handback;
 mod init;
 pub mod ledger;
@@ -20,8 +22,12 @@ mod maintenance;
 mod output;
 mod person;
 mod plan_check;
+mod plan_new;
+mod plan_schema;
 mod plan_upload;
 mod progress;
+mod runs;
+mod shell;
 mod source;
 mod status;
 mod uploaded;
@@ -47,7 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return output.usage(&error).into(),
     };
     // The hook of the standard library has told the panic's place by the time that it is caught.
-    let exit = match catch_unwind(AssertUnwindSafe(|| run(cli))) {
+    let exit = match catch_unwind(AssertUnwindSafe(|| run(cli, &output))) {
         Ok(Ok(report)) => output.report(&report),
         Ok(Err(failure)) => output.failure(&failure),
         Err(_) => {
@@ -57,15 +63,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit.into()
 }
 
-fn run(cli: Cli) -> Result<Report, Failure> {
+fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
     match cli.command {
         Command::Plan { command: PlanCommand::Check(args) } => plan_check::run(&args),
+        Command::Plan { command: PlanCommand::New(args) } => plan_new::run(&args),
+        Command::Plan { command: PlanCommand::Schema } => Ok(plan_schema::run()),
         Command::Plan { command: PlanCommand::Upload(args) } => aws::block_on(plan_upload::run(&args)),
         Command::Init(args) => aws::block_on(init::run(&args)),
+        Command::Status(args) if args.follow => aws::block_on(follow::run(&args, output)),
         Command::Status(args) => aws::block_on(status::run(&args)),
+        Command::Runs(args) => aws::block_on(runs::run(&args)),
+        Command::Failover(args) => aws::block_on(failover::run(&args)),
         Command::Handback(args) => aws::block_on(handback::run(&args)),
         Command::Flip(args) => aws::block_on(flip::run(&args)),
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
+        Command::Completions { shell } => Ok(shell::completions(shell)),
+        Command::Man(args) => shell::man(&args),
         Command::Ledger { command } => ledger::run(&command),
         Command::Dns { command } => dns::run(&command),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {

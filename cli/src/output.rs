@@ -22,6 +22,8 @@ const DIM: Style = Style::new().dimmed();
 /// What a command did.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
+    /// What was asked for is this text: it is told as it is, and nothing else of the report.
+    pub(crate) text: Option<String>,
     /// The first line for a person.
     pub(crate) headline: String,
     /// Names and values, one a line.
@@ -87,6 +89,10 @@ impl Output {
             print(&format!("{object}\n"));
             return report.exit;
         }
+        if let Some(text) = &report.text {
+            print(text);
+            return report.exit;
+        }
         let style = if report.exit == Exit::Done { GOOD } else { BAD };
         let mut text = format!("{style}{}{style:#}\n", report.headline);
         let width = report.details.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
@@ -108,6 +114,11 @@ impl Output {
         }
         print(&text);
         report.exit
+    }
+
+    /// Tells something on the way, which is a line of its own.
+    pub(crate) fn event(&self, line: &str, json: &Value) {
+        if self.json { print(&format!("{json}\n")) } else { print(&format!("{line}\n")) }
     }
 
     /// Tells a failure.

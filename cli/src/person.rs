@@ -22,6 +22,24 @@ pub(crate) fn can_be_asked() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Refuses at once where a question will have to be asked and nobody can be.
+pub(crate) fn must_be_there(said_yes: bool) -> Result<(), Failure> {
+    if said_yes || can_be_asked() {
+        return Ok(());
+    }
+    let next = "say --yes, or run it where it can ask you";
+    Err(Failure::new(Exit::Usage, "there is no terminal to ask on; nothing was done", next))
+}
+
+/// Goes on only where the person has said yes, on the command line or now.
+pub(crate) fn agree(said_yes: bool, question: &[String]) -> Result<(), Failure> {
+    if said_yes || agrees(&question.join("\n")) {
+        return Ok(());
+    }
+    let next = "look with `lifeboat status`, then run it again";
+    Err(Failure::new(Exit::Halted, "it was not agreed to; nothing was done", next))
+}
+
 /// Asks on standard error, which is not the command's result, and takes nothing but yes for yes.
 pub(crate) fn agrees(question: &str) -> bool {
     ask(question, &mut io::stdin().lock(), &mut anstream::stderr().lock()).unwrap_or(false)

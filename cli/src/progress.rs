@@ -16,6 +16,16 @@ impl Progress {
         bar.enable_steady_tick(Duration::from_millis(TICK_MILLISECONDS));
         Self(bar)
     }
+
+    /// Shows this from now on.
+    pub(crate) fn say(&self, what: String) {
+        self.0.set_message(what);
+    }
+
+    /// Makes room for what `print` prints.
+    pub(crate) fn suspend(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
 }
 
 /// How many of the bytes are done, how fast, and how long it will take: shown until it is dropped.

@@ -1,8 +1,7 @@
 //! `lifeboat status`: where a plan stands. It reads, and changes nothing.
 
-mod admission;
+pub(crate) mod admission;
 mod ledger;
-mod runs;
 mod traffic;
 
 use lifeboat_ledger::Verdict;
@@ -17,10 +16,10 @@ use crate::aws;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Report, moment, one_line, table};
+use crate::runs::{self, Runs, Seen};
 use crate::uploaded::uploaded;
 use admission::Standing;
 use ledger::{Proven, Stream};
-use runs::{Runs, Seen};
 use traffic::Traffic;
 
 /// Words that are told of, the newest.
@@ -54,10 +53,7 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
         details: details(&plan, &standing, &traffic, proven.as_ref()),
         tables: vec![
             ("Streams", table(["stream", "last entry", "", "age"], streams.iter().map(Stream::row))),
-            (
-                "Runs, the newest first",
-                table(["began", "run", "started by", "outcome", "reason"], runs.list.iter().map(Seen::row)),
-            ),
+            ("Runs, the newest first", table(runs::HEADING, runs.list.iter().map(Seen::row))),
             (
                 "Words, the newest first",
                 table(
@@ -88,6 +84,7 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
             "words_left_out": words_left_out,
         }),
         exit,
+        ..Report::default()
     })
 }
 
@@ -187,19 +184,7 @@ fn warnings(standing: &Standing, runs: &Runs, words_left_out: usize) -> Vec<Stri
             _ => {}
         }
     }
-    if runs.cut {
-        warnings.push(format!(
-            "the evidence holds more than {} objects: runs whose names come after {} were not looked at",
-            runs::OBJECTS_MAX,
-            runs.last_looked_at
-        ));
-    }
-    if runs.found > runs.list.len() {
-        warnings.push(format!(
-            "{} older runs are left out; --runs N tells of more",
-            runs.found - runs.list.len()
-        ));
-    }
+    warnings.extend(runs.left_out());
     if words_left_out > 0 {
         warnings.push(format!("{words_left_out} older words are left out"));
     }

@@ -18,13 +18,7 @@ pub(crate) async fn uploaded(store: &Store, control: &str, name: &str) -> Result
     let key = plan_key(name);
     let what = || format!("could not read the plan s3://{control}/{key}");
     let bytes = store.get(control, &key, None).await.map_err(|error| aws::step_failure(what(), &error))?;
-    let Some(bytes) = bytes else {
-        return Err(Failure::new(
-            Exit::NoInput,
-            format!("there is no plan s3://{control}/{key}"),
-            "store it with `lifeboat plan upload FILE`, or check --plan and --control-bucket",
-        ));
-    };
+    let bytes = bytes.ok_or_else(|| no_such_plan(control, &key))?;
     Context::read_plan(&bytes).map_err(|error| aws::step_failure(what(), &error))
 }
 
@@ -34,4 +28,12 @@ pub(crate) async fn records(store: &Store, control: &str, plan: &Plan) -> Result
         let what = format!("could not read the names of the plan {} in s3://{control}", plan.name);
         aws::step_failure(what, &error)
     })
+}
+
+pub(crate) fn no_such_plan(control: &str, key: &str) -> Failure {
+    Failure::new(
+        Exit::NoInput,
+        format!("there is no plan s3://{control}/{key}"),
+        "store it with `lifeboat plan upload FILE`, or check --plan and --control-bucket",
+    )
 }

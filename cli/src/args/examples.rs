@@ -9,6 +9,21 @@ Examples:
 
 The buckets can be set once: LIFEBOAT_CONTROL_BUCKET, LIFEBOAT_EVIDENCE_BUCKET.";
 
+pub(super) const NEW_EXAMPLES: &str = "\
+Examples:
+  lifeboat plan new aex.yaml --name aex --primary eu-west-1 --recovery eu-central-1
+  lifeboat plan check aex.yaml
+
+The plan passes `plan check` as it is; each place that is yours to fill in says CHANGE.";
+
+pub(super) const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  lifeboat plan schema > plan.schema.json
+  # and as the first line of the plan, for editors that have a YAML language server:
+  # yaml-language-server: $schema=plan.schema.json
+
+The schema knows the form. Whether values go together is what `lifeboat plan check` says.";
+
 pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:
   lifeboat plan check infra/plans/example.yaml
@@ -33,9 +48,36 @@ Examples:
 Before this nobody may write to the ledger; afterwards the primary may. Run again, it opens what the plan has got
 since and leaves the rest alone, until a failover: then a new stream is for a person to decide about.";
 
+pub(super) const FAILOVER_EXAMPLES: &str = "\
+Examples:
+  lifeboat failover --plan aex --reason 'the data centre is flooded' --state-machine arn:aws:states:eu-central-1:111122223333:stateMachine:lifeboat-aex
+  LIFEBOAT_STATE_MACHINE=arn:… lifeboat failover --plan aex --reason 'as agreed' --by 'A. Operator' --yes --json | jq -r .run
+  lifeboat status --plan aex --follow
+
+The run confirms the outage itself and stands down if the primary is not down: nothing that this command says makes it
+believe otherwise. It goes by the version of the plan that was looked at here. A start by hand is not held up by the
+anti-flap window; by maintenance, another run and a serving recovery side it is.";
+
+pub(super) const RUNS_EXAMPLES: &str = "\
+Examples:
+  lifeboat runs --plan aex --evidence-bucket aex-evidence
+  lifeboat runs --plan aex --runs 1000 --json | jq -r '.runs.list[] | [.run, .outcome] | @tsv'";
+
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  lifeboat completions bash > /etc/bash_completion.d/lifeboat
+  lifeboat completions zsh > \"${fpath[1]}/_lifeboat\"
+  lifeboat completions fish > ~/.config/fish/completions/lifeboat.fish";
+
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  lifeboat man | man -l -
+  lifeboat man /usr/local/share/man/man1";
+
 pub(super) const STATUS_EXAMPLES: &str = "\
 Examples:
   lifeboat status --plan aex --control-bucket aex-control --evidence-bucket aex-evidence
+  lifeboat status --plan aex --follow
   lifeboat status --plan aex --check --json | jq .alarm
   lifeboat status --plan aex --verify
 

@@ -77,6 +77,7 @@ pub(super) async fn run(args: &DnsCheckArgs) -> Result<Report, Failure> {
             "findings": findings,
         }),
         exit: if findings.is_empty() { Exit::Done } else { Exit::Halted },
+        ..Report::default()
     })
 }
 

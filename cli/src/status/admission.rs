@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// What is known of the execution of the newest holder's run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Running {
+pub(crate) enum Running {
     /// It has ended: it left a manifest, or Step Functions says so.
     No,
     /// Step Functions says that it is going on.
@@ -22,7 +22,7 @@ pub(super) enum Running {
 }
 
 impl Running {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Running::No => "no",
             Running::Yes => "yes",
@@ -32,19 +32,19 @@ impl Running {
 }
 
 /// What earlier runs and people have left, and what follows from it for the next start.
-pub(super) struct Standing {
-    pub(super) before: Before,
-    pub(super) running: Running,
+pub(crate) struct Standing {
+    pub(crate) before: Before,
+    pub(crate) running: Running,
     /// What an alarm of this moment would be told.
-    pub(super) alarm: Told,
+    pub(crate) alarm: Told,
     /// What a person would be told who starts a run by hand.
-    pub(super) by_hand: Told,
+    pub(crate) by_hand: Told,
 }
 
 /// What a start would be told.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
-    pub(super) admitted: bool,
+pub(crate) struct Told {
+    pub(crate) admitted: bool,
     verdict: &'static str,
     reason: Option<String>,
 }
@@ -60,7 +60,7 @@ impl Told {
     }
 
     /// For a person.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let would = match self.verdict {
             "Admitted" => "would be admitted",
             "NotYet" => "would wait",
@@ -70,7 +70,7 @@ impl Told {
     }
 }
 
-pub(super) async fn read(
+pub(crate) async fn read(
     store: &Store,
     control: &str,
     evidence: &str,

@@ -161,11 +161,7 @@ impl S3 {
 
     /// The version that the newest put of `path` was answered with.
     pub fn version(&self, path: &str) -> String {
-        let state = self.lock();
-        let number = |version: &str| version.trim_start_matches('v').parse::<usize>().ok();
-        let of_path = state.versions.keys().filter(|(at, _)| at == path);
-        let newest = of_path.max_by_key(|(_, version)| number(version));
-        newest.unwrap_or_else(|| panic!("no put of {path}")).1.clone()
+        self.lock().version(path).unwrap_or_else(|| panic!("no put of {path}"))
     }
 
     /// The Regions that were called, each once.
@@ -182,6 +178,13 @@ impl S3 {
 
 impl State {
     /// Whether this call suffers `kind` of trouble now, and with which status.
+    /// The version that the newest put of `path` was answered with.
+    fn version(&self, path: &str) -> Option<String> {
+        let number = |version: &str| version.trim_start_matches('v').parse::<usize>().ok();
+        let of_path = self.versions.keys().filter(|(at, _)| at == path);
+        of_path.max_by_key(|(_, version)| number(version)).map(|(_, version)| version.clone())
+    }
+
     fn suffers(&mut self, kind: Kind, path: &str) -> Option<u16> {
         let trouble = self.trouble.as_mut()?;
         let same = std::mem::discriminant(&trouble.kind) == std::mem::discriminant(&kind);
@@ -220,8 +223,12 @@ fn answer(request: &Request, state: &mut State) -> Answer {
                 Some(Object { body, stored_at, .. }) => {
                     let stored_at: Timestamp = stored_at.parse().expect("a moment");
                     let stored_at = stored_at.strftime("%a, %d %b %Y %H:%M:%S GMT");
-                    let (etag, version) = (etag(body), "x-amz-version-id: v1");
-                    let headers = format!("etag: {etag}\r\nlast-modified: {stored_at}\r\n{version}\r\n");
+                    // What a test has put itself was never answered with one.
+                    let version = state.version(&request.path).unwrap_or_else(|| "v1".to_owned());
+                    let etag = etag(body);
+                    let headers = format!(
+                        "etag: {etag}\r\nlast-modified: {stored_at}\r\nx-amz-version-id: {version}\r\n"
+                    );
                     (200, headers, body.clone())
                 }
                 None => error(404, "NoSuchKey"),

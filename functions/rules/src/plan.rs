@@ -9,6 +9,7 @@
 //! a misspelt limit that is silently ignored is a limit that does not hold.
 
 mod read;
+mod schema;
 mod shape;
 pub mod template;
 mod validate;
@@ -16,6 +17,7 @@ mod validate;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use validate::bounds;
@@ -29,7 +31,7 @@ pub const EPOCH_RECORD: &str = "_lifeboat-epoch";
 pub const RESERVED_PARAMETERS: [&str; 2] = ["Epoch", "RecoveryMode"];
 
 /// A disaster-recovery plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The version of this format: 1.
@@ -57,7 +59,7 @@ pub struct Plan {
 }
 
 /// The two Regions. They differ, or nothing is gained; everything that Lifeboat runs is in `recovery`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Regions {
     /// Where the system normally runs. Not us-east-1 with the strategy `records`: see [`Plan::validate`].
@@ -67,7 +69,7 @@ pub struct Regions {
 }
 
 /// What the business asks of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Objectives {
     /// Seconds from the outage to the first new acknowledgement. Before the first seal a run that passes it
@@ -76,7 +78,7 @@ pub struct Objectives {
 }
 
 /// How to ask either side whether it serves. Asked from the recovery Region, by an address that no flip moves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
     /// What to ask of the primary, at least one: `http://…` or `https://…` (a health endpoint: it serves when its status is
@@ -114,7 +116,7 @@ impl Probe {
 }
 
 /// When a machine may start a run by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdmissionRules {
     /// Seconds after an automatic failover in which no alarm starts another, unless a person has acknowledged that one;
@@ -129,7 +131,7 @@ impl Default for AdmissionRules {
 }
 
 /// One CloudFormation stack of the recovery side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stack {
     /// The stack's name in the plan; CloudFormation sees `<plan>-<stack>-e<epoch>` ([`Plan::stack_name`]).
@@ -144,7 +146,7 @@ pub struct Stack {
 }
 
 /// Where the ledger is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
     /// The log bucket, in the recovery Region.
@@ -164,7 +166,7 @@ pub struct Ledger {
 }
 
 /// How a ledger is proven that Amazon Data Firehose delivers and leases guard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeasePlan {
     /// Seconds after a lease was taken over in which an entry up to its watermark may still be delivered. What is not
@@ -173,7 +175,7 @@ pub struct LeasePlan {
 }
 
 /// The witness: what Amazon Data Firehose has delivered into the log's bucket, sent by the application after the put.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Witness {
     /// What comes before Firehose's own `YYYY/MM/DD/HH/`, with its closing slash: `witness/`.
@@ -192,7 +194,7 @@ fn witness_objects_max() -> u32 {
 }
 
 /// The records that a flip moves, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dns {
     /// How traffic is moved; `switch` where it is left out.
@@ -232,7 +234,7 @@ impl Dns {
 }
 
 /// How traffic is moved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
     /// By the data plane alone: the records are failover pairs, made before the day and gated by one health check.
@@ -255,7 +257,7 @@ impl fmt::Display for Strategy {
 pub const SYMBOL: &str = "{symbol}";
 
 /// A rule that makes a record of each symbol of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Names {
     /// The full name with [`SYMBOL`] in it once, e.g. `{symbol}.md.aex.internal`.
@@ -297,7 +299,7 @@ impl Names {
 }
 
 /// How many names are asked for after a flip.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Confirm {
     /// So many of the names that rules make, spread evenly, besides every one of `records`.
@@ -305,7 +307,7 @@ pub struct Confirm {
 }
 
 /// One record set, with its values on either side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// The full name, in lower case, without the closing dot, inside the zone.
@@ -342,7 +344,7 @@ impl Record {
 }
 
 /// The record types that a flip can move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RecordType {
     /// IPv4 addresses.
@@ -364,7 +366,7 @@ impl fmt::Display for RecordType {
 }
 
 /// Bounds on waiting and on size. Each has a default, so each may be left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Seconds that a run waits for all stacks together; default 1,200.

@@ -112,6 +112,7 @@ impl Work<'_> {
                 "left_alone": left,
             }),
             exit: if left.is_empty() { Exit::Done } else { Exit::Halted },
+            ..Report::default()
         }
     }
 }

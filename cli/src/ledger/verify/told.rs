@@ -70,6 +70,7 @@ pub(super) fn report(place: &str, layout: Layout, expect: &Expect, proof: &Proof
             Verdict::Unproven => Exit::Unproven,
             Verdict::Broken => Exit::Broken,
         },
+        ..Report::default()
     }
 }
 

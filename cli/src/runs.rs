@@ -1,4 +1,4 @@
-//! The last runs, by what they left in the evidence bucket.
+//! `lifeboat runs`: the last runs, by what they left in the evidence bucket.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use lifeboat_runtime::Store;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::args::RunsArgs;
 use crate::aws;
 use crate::failure::Failure;
-use crate::output::{moment, one_line};
+use crate::output::{Report, moment, one_line, table};
 
 /// Objects that one listing looks at: fifty calls. A run leaves some four (a refusal) to two hundred.
-pub(super) const OBJECTS_MAX: usize = 50_000;
+const OBJECTS_MAX: usize = 50_000;
 
 /// Runs read at once.
 const READS_IN_FLIGHT: usize = 16;
@@ -23,34 +24,57 @@ const MANIFEST: &str = "manifest.json";
 
 /// The runs that were found.
 #[derive(Debug, Serialize)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     /// The newest, up to as many as were asked for.
-    pub(super) list: Vec<Seen>,
+    pub(crate) list: Vec<Seen>,
     /// How many there are in all that was looked at.
-    pub(super) found: usize,
+    pub(crate) found: usize,
     /// Whether there is more evidence than was looked at.
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
     #[serde(skip)]
-    pub(super) last_looked_at: String,
+    last_looked_at: String,
 }
+
+impl Runs {
+    /// What a person should know of the runs that are not told of.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.cut {
+            told.push(format!(
+                "the evidence holds more than {OBJECTS_MAX} objects: runs whose names come after {} were not looked at",
+                self.last_looked_at
+            ));
+        }
+        if self.found > self.list.len() {
+            told.push(format!(
+                "{} older runs are left out; --runs N tells of more",
+                self.found - self.list.len()
+            ));
+        }
+        told
+    }
+}
+
+/// What [`Seen::row`] has in its columns.
+pub(crate) const HEADING: [&str; 6] = ["began", "run", "started by", "took", "outcome", "reason"];
 
 /// One run.
 #[derive(Debug, Serialize)]
-pub(super) struct Seen {
-    run: String,
+pub(crate) struct Seen {
+    pub(crate) run: String,
     /// When its first object was stored, by the store's clock.
     began_at: Timestamp,
     closed_at: Option<Timestamp>,
     /// What its start says, of an alarm or a person; of a hand-back or a flip, who did it.
     started_by: Option<Value>,
-    state: State,
+    pub(crate) state: State,
     outcome: Option<String>,
     reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+pub(crate) enum State {
     /// It has a manifest.
     Closed,
     /// It has none: under way, or stopped.
@@ -67,7 +91,21 @@ struct Listed {
     has_manifest: bool,
 }
 
-pub(super) async fn read(
+pub(crate) async fn run(args: &RunsArgs) -> Result<Report, Failure> {
+    let config = aws::config(&args.aws, None).await?;
+    let (store, bucket) = (Store::new(&config), &args.evidence.evidence_bucket);
+    let runs = read(&aws::s3(&config), &store, bucket, &args.name, usize::from(args.runs)).await?;
+    Ok(Report {
+        headline: format!("{}: {} runs on record", args.name, runs.found),
+        tables: vec![("Runs, the newest first", table(HEADING, runs.list.iter().map(Seen::row)))],
+        warnings: runs.left_out(),
+        json: serde_json::json!({ "plan": args.name, "runs": runs }),
+        ..Report::default()
+    })
+}
+
+/// The newest runs of a plan, as many as `runs_max`.
+pub(crate) async fn read(
     client: &Client,
     store: &Store,
     bucket: &str,
@@ -174,7 +212,7 @@ fn something(value: &Value) -> Option<Value> {
 }
 
 impl Seen {
-    pub(super) fn row(&self) -> [String; 5] {
+    pub(crate) fn row(&self) -> [String; 6] {
         let start = self.started_by.clone().unwrap_or_default();
         let said = |field: &str| start[field].as_str().map(one_line);
         let started_by = match start["kind"].as_str() {
@@ -189,6 +227,11 @@ impl Seen {
             (_, None) => "its manifest cannot be read".to_owned(),
         };
         let reason = self.reason.as_deref().map(one_line).unwrap_or_default();
-        [moment(self.began_at), one_line(&self.run), started_by.trim_end().to_owned(), outcome, reason]
+        // Two clocks: the store's, to the second, and the closing function's. Where they disagree nothing is said.
+        let took = self.closed_at.map(|closed| closed.duration_since(self.began_at).as_secs());
+        let took =
+            took.filter(|seconds| *seconds >= 0).map_or_else(String::new, |seconds| format!("{seconds} s"));
+        let started_by = started_by.trim_end().to_owned();
+        [moment(self.began_at), one_line(&self.run), started_by, took, outcome, reason]
     }
 }
