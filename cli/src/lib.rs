@@ -22,6 +22,7 @@ mod person;
 mod plan_check;
 mod plan_upload;
 mod progress;
+mod replay;
 mod source;
 mod status;
 mod uploaded;
@@ -66,6 +67,7 @@ fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Handback(args) => aws::block_on(handback::run(&args)),
         Command::Flip(args) => aws::block_on(flip::run(&args)),
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
+        Command::Replay(args) => replay::run(&args),
         Command::Ledger { command } => ledger::run(&command),
         Command::Dns { command } => dns::run(&command),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {
