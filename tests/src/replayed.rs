@@ -1,6 +1,8 @@
 //! What a world's runs decided, decided again from the evidence that they have left.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use lifeboat_rules::evidence::prefix;
 use lifeboat_rules::replay::{Evidence, Replay, Replayed, is_needed, replay};
@@ -38,12 +40,25 @@ pub async fn evidence(world: &World, stage: &Stage, run: &str) -> Result<Evidenc
     Ok(Evidence { run: run.to_owned(), objects })
 }
 
-/// What is wrong with the replay of `run`; nothing where all of its decisions come out as they did.
+/// What is wrong with the replay of `run`; nothing where all of its decisions come out as they did. The evidence is kept beside
+/// the logs, for `lifeboat replay`.
 ///
 /// # Errors
-/// Where the emulator does not answer.
+/// Where the emulator does not answer, or the folder cannot be written.
 pub async fn wrongs(world: &World, stage: &Stage, run: &str) -> Result<Vec<String>, WorldError> {
-    Ok(judge(&replay(&evidence(world, stage, run).await?, None)))
+    let evidence = evidence(world, stage, run).await?;
+    keep(&world.run().path().join("evidence").join(run), &evidence)?;
+    Ok(judge(&replay(&evidence, None)))
+}
+
+fn keep(folder: &Path, evidence: &Evidence) -> Result<(), WorldError> {
+    for (key, bytes) in &evidence.objects {
+        let path = folder.join(key);
+        let parent = path.parent().unwrap_or(folder);
+        let write = fs::create_dir_all(parent).and_then(|()| fs::write(&path, bytes));
+        write.doing(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn judge(replayed: &Replayed) -> Vec<String> {

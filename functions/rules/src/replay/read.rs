@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::Evidence;
-use super::route::{Answer, CLOSE, SHARD};
+use super::route::{Answer, CLOSE, SHARD, state_of};
 use crate::Plan;
 use crate::evidence::{LEFT, Manifest, Phase, Record, sha256};
 
@@ -133,21 +133,5 @@ impl Call {
 /// The state that asks for what was asked, where only one does; else as the step has named it.
 fn state(intent: &Record) -> String {
     let action = intent.body["action"].as_object().and_then(|action| action.keys().next());
-    let state = match action.map(String::as_str) {
-        Some("admit") => "Admit the run",
-        Some("claim_epoch") => "Claim the epoch",
-        Some("launch") => "Launch the stacks",
-        Some("verify_history") => "Verify the history",
-        Some("verify_shard") => SHARD,
-        Some("join_shards") => "Join the shards",
-        Some("seal") => "Seal the ledger",
-        Some("verify_tail") => "Verify the tail",
-        Some("open") => "Open the recovery side",
-        Some("flip") => "Flip the traffic",
-        Some("confirm_flip") => "Confirm the flip",
-        Some("tear_down") => "Take down what this run launched",
-        Some("close") => CLOSE,
-        _ => &intent.step.name,
-    };
-    state.to_owned()
+    action.and_then(|action| state_of(action)).unwrap_or(&intent.step.name).to_owned()
 }

@@ -30,15 +30,15 @@ impl Answer {
 
 /// The states that ask no rule of what they saw.
 pub(super) const ASKS_NO_RULE: [&str; 2] = [SHARD, CLOSE];
-pub(super) const SHARD: &str = "Verify a shard";
-pub(super) const CLOSE: &str = "Close the run";
 const LAUNCH: &str = "Launch the stacks";
 const HISTORY: &str = "Verify the history";
+pub(super) const SHARD: &str = "Verify a shard";
 const JOIN: &str = "Join the shards";
 const TAKE_DOWN: &str = "Take down what this run launched";
+pub(super) const CLOSE: &str = "Close the run";
 const BEFORE: [&str; 3] = ["Admit the run", "Confirm the outage", "Claim the epoch"];
 const BEHIND: [&str; 8] = [
-    "Confirm the outage again",
+    AGAIN,
     "Seal the ledger",
     "Verify the tail",
     "Open the recovery side",
@@ -47,7 +47,33 @@ const BEHIND: [&str; 8] = [
     "Confirm the flip",
     LAST,
 ];
+const AGAIN: &str = "Confirm the outage again";
 const LAST: &str = "Confirm recovered";
+
+/// Every state that calls a Lambda, as far as is known here.
+pub fn states() -> impl Iterator<Item = &'static str> {
+    BEFORE.into_iter().chain([LAUNCH, HISTORY, SHARD, JOIN]).chain(BEHIND).chain([TAKE_DOWN, CLOSE])
+}
+
+/// The state that asks for this action, where only one does.
+pub fn state_of(action: &str) -> Option<&'static str> {
+    Some(match action {
+        "admit" => BEFORE[0],
+        "claim_epoch" => BEFORE[2],
+        "launch" => LAUNCH,
+        "verify_history" => HISTORY,
+        "verify_shard" => SHARD,
+        "join_shards" => JOIN,
+        "seal" => BEHIND[1],
+        "verify_tail" => BEHIND[2],
+        "open" => BEHIND[3],
+        "flip" => BEHIND[5],
+        "confirm_flip" => BEHIND[6],
+        "tear_down" => TAKE_DOWN,
+        "close" => CLOSE,
+        _ => return None,
+    })
+}
 
 /// How a run ends by one answer of `state`; `None` where it goes on.
 pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
@@ -57,7 +83,7 @@ pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
         Answer::Failed(_) | Answer::Unknown => return Some(Outcome::Halted),
     };
     match result["verdict"].as_str().unwrap_or_default() {
-        "PrimaryDown" if state == BEHIND[0] && result["in_time"] != true => Some(Outcome::Halted),
+        "PrimaryDown" if state == AGAIN && result["in_time"] != true => Some(Outcome::Halted),
         "Serving" if state == LAST => Some(Outcome::Recovered),
         "Admitted" | "PrimaryDown" | "Claimed" | "StacksReady" | "Sharded" | "Proven" | "Sealed" | "Opened"
         | "Serving" | "Flipped" | "FlipConfirmed" => None,
