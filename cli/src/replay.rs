@@ -20,7 +20,9 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Report, Failure> {
     let as_if = args.as_if.as_deref().map(source::check).transpose()?.map(|checked| checked.plan);
     let again = Again { as_if: as_if.as_ref() };
     let replayed = match (&args.plan, &args.evidence_bucket) {
-        (Some(plan), Some(bucket)) => aws::block_on(bucket::replay(&args.aws, bucket, plan, &args.of, &again))?,
+        (Some(plan), Some(bucket)) => {
+            aws::block_on(bucket::replay(&args.aws, bucket, plan, &args.of, &again))?
+        }
         _ => folder::replay(args.of.iter().map(Path::new), &again)?,
     };
     Ok(told::report(&replayed, as_if.as_ref()))

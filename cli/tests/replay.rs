@@ -56,7 +56,11 @@ fn a_run_is_decided_again_from_its_evidence() {
     let run = played().run;
     let puts = world.s3.puts();
     let told = world.json(&["replay"]);
-    assert_eq!((&told["ok"], &told["differ"], &told["not_replayable"]), (&json!(true), &json!(0), &json!(0)), "{told}");
+    assert_eq!(
+        (&told["ok"], &told["differ"], &told["not_replayable"]),
+        (&json!(true), &json!(0), &json!(0)),
+        "{told}"
+    );
     assert!(told["agree"].as_u64().is_some_and(|agree| agree > 25), "{told}");
     assert_eq!((&told["runs"][0]["run"], &told["runs"][0]["outcome"]), (&json!(run), &json!("Recovered")));
     let first = json!({
@@ -68,7 +72,9 @@ fn a_run_is_decided_again_from_its_evidence() {
 
     let people = world.run(&["replay", &run]);
     assert_eq!((people.code, people.err.as_str()), (0, ""), "{people:?}");
-    for text in ["1 run: decided again, all comes out as it did", "Confirm the outage", "control_entry ME2", "agrees"] {
+    for text in
+        ["1 run: decided again, all comes out as it did", "Confirm the outage", "control_entry ME2", "agrees"]
+    {
         assert!(people.out.contains(text), "{} should say: {text}", people.out);
     }
 }
@@ -89,7 +95,11 @@ fn another_plan_tells_which_runs_would_have_ended_otherwise() {
     assert_eq!(differs["would_have_ended"], json!({ "as": "StoodDown" }));
     let people = world.run(&["replay", "--as-if", "other.yaml"]);
     assert_eq!(people.code, 1);
-    for text in ["1 run: 1 would have decided otherwise, as if the plan had been", "PrimaryUnreachable", "ended as StoodDown"] {
+    for text in [
+        "1 run: 1 would have decided otherwise, as if the plan had been",
+        "PrimaryUnreachable",
+        "ended as StoodDown",
+    ] {
         assert!(people.out.contains(text), "{} should say: {text}", people.out);
     }
     // A plan that cannot be used is told as everywhere.
@@ -105,7 +115,8 @@ fn of_many_runs_those_that_cannot_be_replayed_are_named() {
     world.close("handback-e3", Outcome::HandedBack, "the primary is repaired", None);
     assert_eq!(world.json(&["replay"])["runs"][1]["by_hand"], json!(true));
 
-    let torn = objects.keys().find(|key| key.contains("-Seal-the-ledger-0-") && key.ends_with("outcome.json"));
+    let torn =
+        objects.keys().find(|key| key.contains("-Seal-the-ledger-0-") && key.ends_with("outcome.json"));
     let torn = torn.expect("a record").clone();
     objects.get_mut(&torn).expect("it").truncate(100);
     put(&world, "torn", &objects);

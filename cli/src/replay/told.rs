@@ -2,7 +2,7 @@
 
 use lifeboat_rules::Plan;
 use lifeboat_rules::replay::{Decision, Ends, Replay, Replayed};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
 use crate::output::{Report, moment, one_line, table};
@@ -44,14 +44,18 @@ pub(super) fn report(replayed: &[Replayed], as_if: Option<&Plan>) -> Report {
         ));
     }
     let rows = |row: fn(&Replayed, &Decision) -> Option<[String; 5]>| {
-        let rows = replayed.iter().flat_map(move |run| run.decisions.iter().filter_map(move |one| row(run, one)));
+        let rows =
+            replayed.iter().flat_map(move |run| run.decisions.iter().filter_map(move |one| row(run, one)));
         rows.collect::<Vec<_>>()
     };
     let differing = rows(row_of_difference);
     if !differing.is_empty() {
         tables.push((
             "What comes out otherwise",
-            table(["run", "state, rule", "recorded", "today's rules say", "so the run would have"], differing),
+            table(
+                ["run", "state, rule", "recorded", "today's rules say", "so the run would have"],
+                differing,
+            ),
         ));
     }
     let lacking = rows(row_of_lack);
@@ -101,7 +105,9 @@ fn row_of_run(run: &Replayed) -> [String; 6] {
 fn row_of_decision(decision: &Decision) -> [String; 4] {
     let again = match &decision.replay {
         Replay::Agrees => "agrees".to_owned(),
-        Replay::Differs { would_have_ended, .. } => format!("differs: it would have {}", ended(*would_have_ended)),
+        Replay::Differs { would_have_ended, .. } => {
+            format!("differs: it would have {}", ended(*would_have_ended))
+        }
         Replay::NotReplayable { why } => format!("not replayable: {}", short(why)),
     };
     [moment(decision.at), one_line(&decision.state), rule(decision), again]
@@ -110,8 +116,22 @@ fn row_of_decision(decision: &Decision) -> [String; 4] {
 fn row_of_difference(run: &Replayed, decision: &Decision) -> Option<[String; 5]> {
     let Replay::Differs { recorded, today, would_have_ended } = &decision.replay else { return None };
     let state = format!("{}, {}", one_line(&decision.state), rule(decision));
-    let told = |value: &Value| short(&value.to_string());
-    Some([one_line(&run.run), state, told(recorded), told(today), ended(*would_have_ended)])
+    let told = |value: &Value, other: &Value| short(&what_differs(value, other).to_string());
+    let (then, now) = (told(recorded, today), told(today, recorded));
+    Some([one_line(&run.run), state, then, now, ended(*would_have_ended)])
+}
+
+/// The fields that the two say differently, and of those the ones that decide: what is said to a person is the longest.
+fn what_differs(value: &Value, other: &Value) -> Value {
+    let (Value::Object(fields), Value::Object(others)) = (value, other) else { return value.clone() };
+    let differing: Map<String, Value> = fields
+        .iter()
+        .filter(|(name, field)| {
+            others.get(*name) != Some(*field) && !["reason", "message"].contains(&name.as_str())
+        })
+        .map(|(name, field)| (name.clone(), field.clone()))
+        .collect();
+    if differing.is_empty() { value.clone() } else { Value::Object(differing) }
 }
 
 fn row_of_lack(run: &Replayed, decision: &Decision) -> Option<[String; 5]> {

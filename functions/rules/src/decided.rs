@@ -124,7 +124,8 @@ pub struct Decided {
 impl Decided {
     /// Of what was observed, and what the rule said to it.
     pub fn of<O: Observed>(observed: &O, decision: &O::Decision) -> Decided {
-        let value = |result: serde_json::Result<Value>| result.expect("strings, numbers, lists and maps serialise");
+        let value =
+            |result: serde_json::Result<Value>| result.expect("strings, numbers, lists and maps serialise");
         Decided {
             rule: O::RULE.into(),
             subject: observed.subject().into(),
@@ -178,11 +179,14 @@ pub fn again(decided: &Decided, request: &Value, plan: Option<&Plan>) -> Result<
 }
 
 fn of<O: Observed>(decided: &Decided, request: &Value, plan: Option<&Plan>) -> Result<Again, String> {
-    let observed = decided.observed.as_ref().ok_or("what was observed was too large to be kept in the record")?;
+    let observed =
+        decided.observed.as_ref().ok_or("what was observed was too large to be kept in the record")?;
     let observed: O = serde_json::from_value(observed.clone())
         .map_err(|err| format!("what was observed cannot be read by this Lifeboat: {err}"))?;
     if let Err(pointer) = observed.is_asked(request) {
-        return Err(format!("what was decided by is not what was asked for: they differ in {pointer} of the intent"));
+        return Err(format!(
+            "what was decided by is not what was asked for: they differ in {pointer} of the intent"
+        ));
     }
     let by = O::By::from_plan(plan).ok_or("the plan that it was decided by is not in the evidence")?;
     let decision = observed.decide(by);

@@ -133,7 +133,10 @@ pub fn replay(evidence: &Evidence, as_if: Option<&Plan>) -> Replayed {
     Replayed {
         run: evidence.run.clone(),
         outcome: read.manifest.as_ref().map(|manifest| manifest.outcome),
-        by_hand: read.manifest.as_ref().is_some_and(|manifest| read.calls.is_empty() && manifest.admitted.is_none()),
+        by_hand: read
+            .manifest
+            .as_ref()
+            .is_some_and(|manifest| read.calls.is_empty() && manifest.admitted.is_none()),
         decisions,
         damage: read.damage,
     }
@@ -161,7 +164,9 @@ fn of_call(call: &Call, read: &Read, as_if: Option<&Plan>) -> Vec<Decision> {
         return match &call.answer {
             Answer::Failed(error) => lacks(format!("it ended with {error} before a rule was asked")),
             _ if route::ASKS_NO_RULE.contains(&call.state.as_str()) => vec![],
-            _ => lacks("its record keeps nothing that it has decided by: an older Lifeboat has written it".into()),
+            _ => lacks(
+                "its record keeps nothing that it has decided by: an older Lifeboat has written it".into(),
+            ),
         };
     }
     let plan = as_if.map(Ok).or_else(|| read.plan_of(outcome).map(Result::as_ref));
@@ -275,13 +280,16 @@ fn ending(read: &Read) -> Option<Decision> {
     let ends = route::end(&read.answers()).unwrap_or(Outcome::Halted);
     let manifest = read.manifest.as_ref().map(|manifest| manifest.outcome);
     let agrees = *asked == json!(ends) && manifest.is_none_or(|outcome| outcome == ends);
-    let replay = match agrees {
-        true => Replay::Agrees,
-        false => Replay::Differs {
+    let replay = if agrees {
+        Replay::Agrees
+    } else if !read.damage.is_empty() {
+        Replay::NotReplayable { why: "not every step of it can be read".into() }
+    } else {
+        Replay::Differs {
             recorded: json!({ "close": asked, "manifest": manifest }),
             today: json!(ends),
             would_have_ended: Ends::As(ends),
-        },
+        }
     };
     Some(Decision {
         state: close.state.clone(),

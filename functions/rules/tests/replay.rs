@@ -96,7 +96,8 @@ impl Records {
 
     fn evidence(self) -> Evidence {
         let mut evidence = self.evidence;
-        let mut manifest: Manifest = serde_json::from_slice(&evidence.objects["manifest.json"]).expect("a manifest");
+        let mut manifest: Manifest =
+            serde_json::from_slice(&evidence.objects["manifest.json"]).expect("a manifest");
         for listed in &mut manifest.records {
             // The fixture has what a replay reads.
             if let Some(bytes) = evidence.objects.get(&listed.key) {
@@ -141,8 +142,11 @@ fn a_run_that_is_as_it_was_decides_the_same() {
     assert_eq!((replayed.outcome, replayed.by_hand), (Some(Outcome::Recovered), false));
     assert_eq!(replayed.damage, Vec::<String>::new());
     assert!(replayed.decisions.iter().all(|one| one.replay == Replay::Agrees), "{:#?}", replayed.decisions);
-    let made: BTreeSet<(&str, &str)> =
-        replayed.decisions.iter().map(|one| (one.state.as_str(), one.rule.as_deref().unwrap_or_default())).collect();
+    let made: BTreeSet<(&str, &str)> = replayed
+        .decisions
+        .iter()
+        .map(|one| (one.state.as_str(), one.rule.as_deref().unwrap_or_default()))
+        .collect();
     for decision in [
         (ADMIT, "version_wanted"),
         (ADMIT, "deployed_for"),
@@ -175,7 +179,8 @@ fn another_observation_is_another_decision_and_may_be_another_end() {
     use Ends::{As, NotOnRecord};
     use Outcome::*;
     let stood_down = As(StoodDown);
-    let (serving, now) = (json!({ "target": "t", "serving": true, "what": "x" }), json!("2026-11-27T22:57:59Z"));
+    let (serving, now) =
+        (json!({ "target": "t", "serving": true, "what": "x" }), json!("2026-11-27T22:57:59Z"));
     let other_claim = json!({ "epoch": 2, "run": "other", "at": now, "cause": "alarm" });
     let other_flip = json!({ "epoch": 3, "run": "other", "side": "primary" });
     let other_pen = json!({ "newest_epoch": 3, "state": { "state": "sealed", "epoch": 3, "run": "other" } });
@@ -192,7 +197,13 @@ fn another_observation_is_another_decision_and_may_be_another_end() {
         (ADMIT, "admission", "/before/holders", json!([]), As(Refused)),
         (OUTAGE, "outage", "/observations/rounds/2/answers/0", serving.clone(), As(Halted)),
         (OUTAGE, "outage", "/observations/log_after/heads/1/slot", json!(92), stood_down),
-        (OUTAGE, "outage", "/observations/log_after/heads/0/stored_at", json!("2026-11-27T22:58:04Z"), stood_down),
+        (
+            OUTAGE,
+            "outage",
+            "/observations/log_after/heads/0/stored_at",
+            json!("2026-11-27T22:58:04Z"),
+            stood_down,
+        ),
         (OUTAGE, "outage", "/observations/log_before", json!({ "unreadable": "x" }), As(Halted)),
         (OUTAGE, "outage", "/observations/alarm", json!({ "other": "OK" }), As(Halted)),
         (OUTAGE, "outage", "/observations/rounds", json!([]), As(Halted)),
@@ -279,10 +290,14 @@ fn a_decision_that_was_recorded_otherwise_is_told() {
 
 /// JSON pointers of everything that holds nothing further.
 fn leaves(value: &Value) -> Vec<String> {
-    let below = |name: &str, value: &Value| leaves(value).into_iter().map(move |leaf| format!("/{name}{leaf}")).collect::<Vec<_>>();
+    let below = |name: &str, value: &Value| {
+        leaves(value).into_iter().map(move |leaf| format!("/{name}{leaf}")).collect::<Vec<_>>()
+    };
     match value {
         Value::Object(fields) => fields.iter().flat_map(|(name, value)| below(name, value)).collect(),
-        Value::Array(items) => items.iter().enumerate().flat_map(|(at, value)| below(&at.to_string(), value)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().flat_map(|(at, value)| below(&at.to_string(), value)).collect()
+        }
         _ => vec![String::new()],
     }
 }
@@ -304,7 +319,9 @@ fn an_answer_that_does_not_follow_from_its_decision_is_told() {
         (ANSWERS, "/result/verdict", json!("FlipUnconfirmed")),
     ] {
         let replayed = Records::of(recovered())
-            .change(state, Phase::Outcome, |body| *body.pointer_mut(pointer).expect("an answer") = value.clone())
+            .change(state, Phase::Outcome, |body| {
+                *body.pointer_mut(pointer).expect("an answer") = value.clone()
+            })
             .replay();
         assert!(differing(&replayed).iter().any(|(of, ..)| *of == state), "{state}{pointer}: {replayed:#?}");
     }
@@ -337,7 +354,10 @@ fn what_was_decided_by_has_to_be_what_was_asked_for() {
             Replay::NotReplayable { why } => why.contains("not what was asked for"),
             _ => false,
         };
-        assert!(replayed.decisions.iter().any(|one| one.state == state && lacks(one)), "{state}{pointer}: {replayed:#?}");
+        assert!(
+            replayed.decisions.iter().any(|one| one.state == state && lacks(one)),
+            "{state}{pointer}: {replayed:#?}"
+        );
     }
 }
 
@@ -349,13 +369,21 @@ fn another_plan_shows_which_runs_would_have_ended_otherwise() {
     let stood_down = Ends::As(Outcome::StoodDown);
     let changes: [(&str, Change, (&str, &str, Ends)); 5] = [
         // At the first look it had stood still for five seconds.
-        ("a log that has to be still for longer", |plan| plan.probe.log_still_seconds = 6, (OUTAGE, "outage", stood_down)),
+        (
+            "a log that has to be still for longer",
+            |plan| plan.probe.log_still_seconds = 6,
+            (OUTAGE, "outage", stood_down),
+        ),
         (
             "more rounds than there were",
             |plan| plan.probe.consecutive_failures = Some(4),
             (OUTAGE, "outage", Ends::As(Outcome::Halted)),
         ),
-        ("a shorter objective", |plan| plan.objectives.rto_seconds = 60, (ADMIT, "admission", Ends::NotOnRecord)),
+        (
+            "a shorter objective",
+            |plan| plan.objectives.rto_seconds = 60,
+            (ADMIT, "admission", Ends::NotOnRecord),
+        ),
         (
             "a stack more",
             |plan| {
@@ -364,7 +392,11 @@ fn another_plan_shows_which_runs_would_have_ended_otherwise() {
             },
             (LAUNCH, "stacks", Ends::NotOnRecord),
         ),
-        ("smaller shards", |plan| plan.limits.shard_entries = 100, (HISTORY, "history_length", Ends::NotOnRecord)),
+        (
+            "smaller shards",
+            |plan| plan.limits.shard_entries = 100,
+            (HISTORY, "history_length", Ends::NotOnRecord),
+        ),
     ];
     for (what, change, expected) in changes {
         let mut other = plan(&evidence);
@@ -376,7 +408,8 @@ fn another_plan_shows_which_runs_would_have_ended_otherwise() {
 
 #[test]
 fn the_end_follows_from_the_steps() {
-    let closed = |change: fn(&mut Value)| Records::of(recovered()).change(CLOSE, Phase::Intent, change).replay();
+    let closed =
+        |change: fn(&mut Value)| Records::of(recovered()).change(CLOSE, Phase::Intent, change).replay();
     let halted = closed(|body| body["action"]["close"]["outcome"] = json!("Halted"));
     assert_differs(&halted, CLOSE, "ending", Ends::As(Outcome::Recovered));
 
@@ -415,9 +448,21 @@ fn what_is_missing_or_damaged_is_said() {
     };
     type Damage = fn(&mut BTreeMap<String, Vec<u8>>, &str);
     let damages: [(String, Damage, &str); 5] = [
-        (key_of("intent", SEAL), |objects, key| drop(objects.remove(key)), "is missing, which the manifest lists"),
-        (key_of("outcome", SEAL), |objects, key| objects.get_mut(key).expect("it").push(b' '), "another digest"),
-        (key_of("outcome", SEAL), |objects, key| objects.get_mut(key).expect("it").truncate(100), "cannot be read"),
+        (
+            key_of("intent", SEAL),
+            |objects, key| drop(objects.remove(key)),
+            "is missing, which the manifest lists",
+        ),
+        (
+            key_of("outcome", SEAL),
+            |objects, key| objects.get_mut(key).expect("it").push(b' '),
+            "another digest",
+        ),
+        (
+            key_of("outcome", SEAL),
+            |objects, key| objects.get_mut(key).expect("it").truncate(100),
+            "cannot be read",
+        ),
         (key_of("intent", SEAL), |objects, key| objects.get_mut(key).expect("it").push(b' '), "other bytes"),
         (
             recovered().objects.keys().find(|key| key.starts_with("left/")).expect("a plan").clone(),

@@ -15,9 +15,7 @@ use lifeboat_rules::decided::{Admitted, Asked, Because, Claimed, Claiming, Wante
 use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Manifest, manifest_key, prefix};
 use lifeboat_rules::plan::Strategy;
-use lifeboat_rules::{
-    ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger,
-};
+use lifeboat_rules::{ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger};
 use lifeboat_runtime::{Context, decide};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -185,7 +183,9 @@ async fn admit_run(
     }
     let name = step.plan_name()?;
     let (bytes, version) = newest_plan(context, &input.plan.key).await?;
-    if let Some(Because { reason }) = decide(&(), &Wanted { wanted: input.plan.version, newest: version.clone() }) {
+    if let Some(Because { reason }) =
+        decide(&(), &Wanted { wanted: input.plan.version, newest: version.clone() })
+    {
         return Ok(Answer::Refused { reason });
     }
     let plan = Context::read_plan(&bytes)?;

@@ -59,7 +59,9 @@ fn answers(definition: &Definition) -> Vec<String> {
                 for answer in answers {
                     let known = leads_to(of, &answer).map(|outcome| outcome.as_str());
                     if known != ends {
-                        found.push(format!("`{of}` {answer:?} leads to {ends:?}, a replay takes it to lead to {known:?}"));
+                        found.push(format!(
+                            "`{of}` {answer:?} leads to {ends:?}, a replay takes it to lead to {known:?}"
+                        ));
                     }
                 }
             }
@@ -76,9 +78,13 @@ fn answers(definition: &Definition) -> Vec<String> {
         for catcher in task.catchers().filter(|_| !NO_OUTCOME.contains(&task.name)) {
             let Some(outcome) = catcher["Assign"]["outcome"].as_str() else { continue };
             for error in catcher["ErrorEquals"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                let known = leads_to(task.name, &Answer::Failed(error.to_owned())).map(|outcome| outcome.as_str());
+                let known =
+                    leads_to(task.name, &Answer::Failed(error.to_owned())).map(|outcome| outcome.as_str());
                 if known != Some(outcome) {
-                    found.push(format!("`{}` fails with {error} as {outcome}, a replay takes it for {known:?}", task.name));
+                    found.push(format!(
+                        "`{}` fails with {error} as {outcome}, a replay takes it for {known:?}",
+                        task.name
+                    ));
                 }
             }
         }
@@ -88,10 +94,12 @@ fn answers(definition: &Definition) -> Vec<String> {
 
 /// What the choice looks for; what a branch says of its own failure is an error of the step in it.
 fn verdicts(condition: &str) -> impl Iterator<Item = &str> {
-    quoted(condition).into_iter().filter(|verdict| !["Fenced", "StepFailed"].contains(verdict)).filter(|verdict| {
-        // Both have to be so, and each by itself goes on.
-        verdict.starts_with(|c: char| c.is_ascii_uppercase())
-    })
+    quoted(condition).into_iter().filter(|verdict| !["Fenced", "StepFailed"].contains(verdict)).filter(
+        |verdict| {
+            // Both have to be so, and each by itself goes on.
+            verdict.starts_with(|c: char| c.is_ascii_uppercase())
+        },
+    )
 }
 
 fn answer(verdict: &str, in_time: bool) -> Answer {
@@ -144,7 +152,10 @@ fn known(definition: &Definition) -> Vec<String> {
     for (action, states) in asking {
         let only = if let [state] = states[..] { Some(state) } else { None };
         if state_of(action) != only {
-            found.push(format!("`{action}` is asked for by {states:?}, a replay knows {:?}", state_of(action)));
+            found.push(format!(
+                "`{action}` is asked for by {states:?}, a replay knows {:?}",
+                state_of(action)
+            ));
         }
     }
     found

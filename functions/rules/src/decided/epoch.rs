@@ -66,7 +66,9 @@ impl Observed for Claiming {
 
     fn ruling(claimed: &Claimed) -> Ruling {
         match claimed {
-            Claimed::Mine(epoch) => Ruling::Answers(json!({ "verdict": "Claimed", "run": { "epoch": epoch } })),
+            Claimed::Mine(epoch) => {
+                Ruling::Answers(json!({ "verdict": "Claimed", "run": { "epoch": epoch } }))
+            }
             Claimed::Fenced { .. } => Ruling::Fails(ErrorName::Fenced),
             Claimed::Refused { .. } => Ruling::verdict("Refused"),
         }
@@ -97,9 +99,10 @@ impl Observed for Acting {
     fn decide(&self, (): &()) -> Result<(), StepError> {
         match self.newer.filter(|newer| *newer > self.own) {
             None => Ok(()),
-            Some(newer) => {
-                Err(StepError::fenced(format!("epoch {newer} was claimed since; this run holds {}", self.own)))
-            }
+            Some(newer) => Err(StepError::fenced(format!(
+                "epoch {newer} was claimed since; this run holds {}",
+                self.own
+            ))),
         }
     }
 

@@ -54,7 +54,8 @@ impl Observed for Looking {
     type Decision = Looked;
 
     fn decide(&self, plan: &Plan) -> Looked {
-        let names = |stacks: Vec<&crate::plan::Stack>| stacks.iter().map(|stack| stack.name.clone()).collect();
+        let names =
+            |stacks: Vec<&crate::plan::Stack>| stacks.iter().map(|stack| stack.name.clone()).collect();
         let missing = match next(plan, &self.stacks) {
             Launch::Ready => return Looked::Ready,
             Launch::Failed(failed) => return Looked::Failed(names(failed)),

@@ -69,7 +69,9 @@ pub(super) fn read(evidence: &Evidence) -> Read {
             }
         }
     }
-    for listed in manifest.iter().flat_map(|manifest| &manifest.records).filter(|listed| is_needed(&listed.key)) {
+    for listed in
+        manifest.iter().flat_map(|manifest| &manifest.records).filter(|listed| is_needed(&listed.key))
+    {
         match evidence.objects.get(&listed.key) {
             None => damage.push(format!("{} is missing, which the manifest lists", listed.key)),
             Some(bytes) if sha256(bytes) != listed.sha256 => {

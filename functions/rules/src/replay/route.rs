@@ -85,8 +85,8 @@ pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
     match result["verdict"].as_str().unwrap_or_default() {
         "PrimaryDown" if state == AGAIN && result["in_time"] != true => Some(Outcome::Halted),
         "Serving" if state == LAST => Some(Outcome::Recovered),
-        "Admitted" | "PrimaryDown" | "Claimed" | "StacksReady" | "Sharded" | "Proven" | "Sealed" | "Opened"
-        | "Serving" | "Flipped" | "FlipConfirmed" => None,
+        "Admitted" | "PrimaryDown" | "Claimed" | "StacksReady" | "Sharded" | "Proven" | "Sealed"
+        | "Opened" | "Serving" | "Flipped" | "FlipConfirmed" => None,
         "Refused" => Some(Outcome::Refused),
         "PrimaryHealthy" | "PrimaryUnreachable" | "Advancing" => Some(Outcome::StoodDown),
         "Broken" => Some(Outcome::Broken),
@@ -98,7 +98,11 @@ pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
 /// How a run ends by the last answer of each of its states; `None` where all of them go on.
 pub(super) fn end(answers: &BTreeMap<&str, Answer>) -> Option<Outcome> {
     let leads = |state: &&str| answers.get(state).and_then(|answer| leads_to(state, answer));
-    let outcome = BEFORE.iter().find_map(leads).or_else(|| prepared(answers)).or_else(|| BEHIND.iter().find_map(leads))?;
+    let outcome = BEFORE
+        .iter()
+        .find_map(leads)
+        .or_else(|| prepared(answers))
+        .or_else(|| BEHIND.iter().find_map(leads))?;
     let is_left = answers.get(TAKE_DOWN).is_some_and(|answer| !matches!(answer, Answer::Said(_)));
     // It cannot stand down while something of it is left.
     Some(if outcome == Outcome::StoodDown && is_left { Outcome::Halted } else { outcome })
@@ -108,8 +112,10 @@ pub(super) fn end(answers: &BTreeMap<&str, Answer>) -> Option<Outcome> {
 fn prepared(answers: &BTreeMap<&str, Answer>) -> Option<Outcome> {
     const WORST_FIRST: [Outcome; 4] =
         [Outcome::Superseded, Outcome::Broken, Outcome::Unproven, Outcome::Halted];
-    let is_sharded = |answer: &&Answer| matches!(answer, Answer::Said(result) if result["verdict"] == "Sharded");
-    let joined = answers.get(HISTORY).filter(is_sharded).map(|_| answers.get(JOIN).unwrap_or(&Answer::Unknown));
+    let is_sharded =
+        |answer: &&Answer| matches!(answer, Answer::Said(result) if result["verdict"] == "Sharded");
+    let joined =
+        answers.get(HISTORY).filter(is_sharded).map(|_| answers.get(JOIN).unwrap_or(&Answer::Unknown));
     let ends = [
         answers.get(LAUNCH).and_then(|answer| leads_to(LAUNCH, answer)),
         answers.get(HISTORY).and_then(|answer| leads_to(HISTORY, answer)),
