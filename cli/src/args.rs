@@ -3,6 +3,7 @@
 mod dns;
 mod examples;
 mod ledger;
+mod replay;
 
 use std::path::PathBuf;
 
@@ -14,10 +15,11 @@ use crate::exit::Exit;
 pub(crate) use dns::{DnsCheckArgs, DnsCommand, PrepareArgs};
 use examples::{
     ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, FAILOVER_EXAMPLES, FLIP_EXAMPLES,
-    HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES, NEW_EXAMPLES, RUNS_EXAMPLES,
-    SCHEMA_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
+    HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES, NEW_EXAMPLES, REPLAY_EXAMPLES,
+    RUNS_EXAMPLES, SCHEMA_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
 };
 pub(crate) use ledger::{GenerateArgs, LedgerCommand, NamesArgs, TailArgs, VerifyArgs};
+pub(crate) use replay::ReplayArgs;
 
 /// Brings a system back in another AWS Region, and proves that nothing acknowledged was lost.
 #[derive(Debug, Parser)]
@@ -84,6 +86,9 @@ pub(crate) enum Command {
     /// Print the manual page, or write the pages of all commands into a folder.
     #[command(after_help = concat_help(MAN_EXAMPLES))]
     Man(ManArgs),
+    /// Decide past runs again, from their evidence: do today's rules, or another plan, say what was decided then?
+    #[command(after_help = format!("{REPLAY_EXAMPLES}\n\n{}", replay::EXITS))]
+    Replay(ReplayArgs),
     /// Prove a ledger by itself, look at its end, or make one up: without a plan, on any machine.
     Ledger {
         #[command(subcommand)]

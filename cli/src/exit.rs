@@ -9,9 +9,9 @@ pub enum Exit {
     /// Done, or done already.
     #[default]
     Done = 0,
-    /// The ledger has a gap, a fork or a bad hash (`Broken`, as a run has it).
+    /// The ledger has a gap, a fork or a bad hash (`Broken`, as a run has it). Of a replay: something comes out otherwise.
     Broken = 1,
-    /// The ledger could not be proven (`Unproven`).
+    /// The ledger could not be proven (`Unproven`). Of a replay: a run cannot be decided again.
     Unproven = 2,
     /// A person has to decide, and what is said (`Halted`).
     Halted = 3,

@@ -26,6 +26,7 @@ mod plan_new;
 mod plan_schema;
 mod plan_upload;
 mod progress;
+mod replay;
 mod runs;
 mod shell;
 mod source;
@@ -79,6 +80,7 @@ fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
         Command::Completions { shell } => Ok(shell::completions(shell)),
         Command::Man(args) => shell::man(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Ledger { command } => ledger::run(&command),
         Command::Dns { command } => dns::run(&command),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {

@@ -8,6 +8,7 @@ pub mod given;
 pub mod independence;
 pub mod leased;
 pub mod page;
+pub mod replayed;
 pub mod scale;
 pub mod scenario;
 pub mod template;

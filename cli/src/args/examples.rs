@@ -110,6 +110,19 @@ fence) is in nobody's way. The traffic is then moved as the run would have done 
 batches, and the manifest is written to <plan>/flip-e<epoch>/, so that doing it twice is doing it once. Where the
 recovery side was not opened, start a new run by hand.";
 
+pub(super) const REPLAY_EXAMPLES: &str = "\
+Examples:
+  lifeboat replay --plan aex --evidence-bucket aex-evidence
+  lifeboat replay --plan aex alarm-20261123T201523Z-0451c8e99aee --json | jq '.runs[].decisions[]'
+  lifeboat replay --plan aex --as-if infra/plans/stricter.yaml
+  aws s3 sync s3://aex-evidence/aex ./aex && lifeboat replay ./aex
+
+Each step that decides by a rule keeps in its record all that the rule has looked at, and a run leaves its plan. The same
+rules are asked again with that, and nothing else is read: not the ledger, not AWS. What they do not decide is taken as it
+was. Where a decision comes out otherwise, how the run would have ended by it is told, as far as the record goes: what a run
+would have met that went on is on no record. The entries of a ledger are in no record either: `lifeboat ledger verify`
+proves them again.";
+
 pub(super) const ACKNOWLEDGE_EXAMPLES: &str = "\
 Examples:
   lifeboat acknowledge --plan aex --reason 'the rack is replaced'

@@ -4,7 +4,7 @@
 //! them, where the plan has those.
 //!
 //! A call that says `NotReady` leaves the receipts that it has; the next one reads them, and asks for the rest alone. When the
-//! time is over that the plan gives its names ([`within`]), the answer is `FlipUnconfirmed`: what goes on being silent keeps
+//! time is over that the plan gives its names ([`lifeboat_rules::dns::confirm::within`]), the answer is `FlipUnconfirmed`: what goes on being silent keeps
 //! a person waiting no longer than that.
 
 mod receipts;
@@ -14,11 +14,11 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lifeboat_rules::dns::confirm::within;
+use lifeboat_rules::decided::{Waited, Waiting};
 use lifeboat_rules::dns::{RecordSet, wanted};
 use lifeboat_rules::plan::{Record, Side};
 use lifeboat_rules::{Plan, Step, StepError};
-use lifeboat_runtime::{Context, Left};
+use lifeboat_runtime::{Context, Left, decide};
 use tokio::time::Instant;
 
 use crate::Answer;
@@ -74,17 +74,21 @@ pub(crate) async fn confirm(
         context.leave(step, name, &all).await
     };
     let all = || [kept.as_slice(), new.as_slice()].concat();
-    if pending.is_empty() {
-        let receipts = all();
-        let left = leave("receipts", &receipts).await?;
-        return Ok(Answer::FlipConfirmed(summary(&receipts, &chosen, records.len(), left)?));
-    }
-    let waited = now().duration_since(entered(step)?);
-    if waited >= SignedDuration::from_secs(within(plan, chosen.len())) {
-        let left = leave("receipts", &all()).await?;
-        let answered = kept.len() + new.len();
-        let unconfirmed = unconfirmed(&silent, pending.len(), answered, records.len(), waited, left);
-        return Ok(Answer::FlipUnconfirmed(unconfirmed));
+    let seen = Waited { names: chosen.len(), pending: pending.len(), entered: entered(step)?, now: now() };
+    match decide(plan, &seen) {
+        Waiting::Over => {
+            let receipts = all();
+            let left = leave("receipts", &receipts).await?;
+            return Ok(Answer::FlipConfirmed(summary(&receipts, &chosen, records.len(), left)?));
+        }
+        Waiting::InVain => {
+            let left = leave("receipts", &all()).await?;
+            let answered = kept.len() + new.len();
+            let unconfirmed =
+                unconfirmed(&silent, pending.len(), answered, records.len(), seen.waited(), left);
+            return Ok(Answer::FlipUnconfirmed(unconfirmed));
+        }
+        Waiting::On => {}
     }
     if !new.is_empty() {
         leave(ANSWERED, &new).await?;

@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
+use lifeboat_rules::decided::Swapping;
 use lifeboat_rules::dns::records::{Batch, apply};
-use lifeboat_rules::dns::{Change, Fence, Flip, Found, decide};
+use lifeboat_rules::dns::{Change, Fence, Flip, Found};
 use lifeboat_rules::plan::{Record, Side};
 use lifeboat_rules::{ErrorName, Plan, StepError};
-use lifeboat_runtime::Left;
+use lifeboat_runtime::{Left, decide};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -96,19 +97,20 @@ async fn put_batches(
     let until = Instant::now() + Duration::from_secs(MOVE_SECONDS);
     let comment = format!("lifeboat {} epoch {epoch}", plan.name);
     let (mut progress, mut failures, mut looked_twice) = (Progress::default(), Failures::default(), false);
+    let mut seen = Swapping { records: records.to_vec(), side, epoch, found: Vec::new() };
     'read: loop {
-        let mut found = match zone.read(plan, records).await {
-            Ok(found) => found,
+        match zone.read(plan, records).await {
+            Ok(found) => seen.found = found,
             Err(error) => {
                 failures.wait(error, until).await?;
                 continue;
             }
-        };
-        progress.begin(Fence::find(plan, &found)?);
+        }
+        progress.begin(Fence::find(plan, &seen.found)?);
         loop {
-            let batch = match decide(plan, records, side, epoch, &found)? {
+            let batch = match decide(plan, &seen)? {
                 Flip::Batch(batch) => batch,
-                Flip::Done => return Ok(progress.told(records, epoch, Fence::find(plan, &found)?)),
+                Flip::Done => return Ok(progress.told(records, epoch, Fence::find(plan, &seen.found)?)),
                 // A newer run may have begun between the fence's page and the records': a second read tells.
                 Flip::Changed(_) if !looked_twice => {
                     looked_twice = true;
@@ -118,14 +120,14 @@ async fn put_batches(
             };
             // One batch at least in each call, however long the read took: so a slow Route 53 is slow and no standstill.
             if Instant::now() >= until && progress.has_put() {
-                let mine = Fence::find(plan, &found)?.filter(|fence| fence.epoch == epoch);
+                let mine = Fence::find(plan, &seen.found)?.filter(|fence| fence.epoch == epoch);
                 let (in_place, of) = (mine.map_or(0, |fence| fence.index), batch.fence.of);
                 return Err(StepError::not_ready(format!("{in_place} of {of} batches are in place")));
             }
             match journal.send(zone, &plan.dns.zone_id, &comment, &batch).await {
                 Ok(Ok(_)) => {
                     failures = Failures::default();
-                    apply(&mut found, &batch.changes);
+                    apply(&mut seen.found, &batch.changes);
                     let is_last = batch.fence.index == batch.fence.of;
                     progress.put(batch);
                     if is_last && Instant::now() >= until {

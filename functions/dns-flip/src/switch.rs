@@ -2,10 +2,13 @@
 //!
 //! Nothing here grows with the number of names, and nothing calls Route 53.
 
-use lifeboat_rules::dns::switch::{FlipObject, judge_newest, judge_taken, key};
+use lifeboat_rules::decided::{Newest, Taken};
+use lifeboat_rules::dns::switch::{FlipObject, key};
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::{ErrorName, StepError};
-use lifeboat_runtime::{NewestFlip, Put, Store, StoredFlip, claimed_epochs, newest_flip as newest_stored};
+use lifeboat_runtime::{
+    NewestFlip, Put, Store, StoredFlip, claimed_epochs, decide, newest_flip as newest_stored,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::{Gate, Point};
@@ -37,10 +40,12 @@ pub async fn flip(
 ) -> Result<Switched, StepError> {
     let key = key(plan, wanted.epoch);
     if let Put::Exists(bytes) = store.create(control_bucket, &key, &wanted.to_json()).await? {
-        judge_taken(&FlipObject::parse(&key, wanted.epoch, &bytes)?, wanted)?;
+        let found = FlipObject::parse(&key, wanted.epoch, &bytes)?;
+        decide(&(), &Taken { found, mine: wanted.clone() })?;
     }
     let NewestFlip { flip, read_at } = newest_stored(store, control_bucket, plan).await?;
-    judge_newest(flip.as_ref().map(|newest| &newest.object), wanted)?;
+    let newest = flip.as_ref().map(|newest| newest.object.clone());
+    decide(&(), &Newest { newest, mine: wanted.clone() })?;
     let Some(newest) = flip else {
         return Err(StepError::defect(format!("{key} was judged and is not there")));
     };

@@ -10,10 +10,11 @@ mod scheduled;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lifeboat_rules::outage::{self, Observations};
-use lifeboat_rules::recovered::{self, Health, Sealed};
+use lifeboat_rules::decided::{self, Confirmed, Confirming};
+use lifeboat_rules::outage;
+use lifeboat_rules::recovered::{Health, Sealed};
 use lifeboat_rules::{Request, StepError, TriggerKind};
-use lifeboat_runtime::Context;
+use lifeboat_runtime::{Context, decide};
 use serde::{Deserialize, Serialize};
 
 pub use aws::Alarm;
@@ -49,8 +50,6 @@ pub enum Answer {
         reason: String,
         /// Whether the run's deadline is still to come: past it, a run that has not sealed stands down.
         in_time: bool,
-        /// What it rests on.
-        observations: Observations,
     },
     /// Of `ConfirmRecovered`.
     Recovered {
@@ -87,18 +86,20 @@ pub async fn handle(
             let named = run.trigger.alarm.as_deref().unwrap_or(&alarm.name);
             let alarm = (run.trigger.kind == TriggerKind::Alarm).then_some((alarm, named));
             let observations = observe::outage(&context.store, http, &plan, alarm, now).await?;
-            let streak = plan.probe.consecutive_failures();
-            let (verdict, reason) =
-                outage::judge_behind_fence(&plan.probe, streak, &observations, run.fenced_epoch);
-            Ok(Answer::Outage { verdict, reason, in_time: now() < run.deadline, observations })
+            let (fenced_epoch, deadline) = (run.fenced_epoch, run.deadline);
+            let seen = Confirming { observations, fenced_epoch, deadline, now: now() };
+            let Confirmed { verdict, reason, in_time } = decide(&plan, &seen);
+            Ok(Answer::Outage { verdict, reason, in_time })
         }
         Action::ConfirmRecovered { sealed } => {
             let epoch = context.acting_epoch(&plan.name, run).await?;
             let until = tokio::time::Instant::now() + Duration::from_secs(WAIT_SECONDS);
             loop {
                 let health = observe::health(http, &plan).await;
-                let judged =
-                    health.and_then(|health| recovered::judge(&health, epoch, sealed).map(|()| health));
+                let judged = health.and_then(|health| {
+                    let seen = decided::Serving { health, epoch, sealed: sealed.clone() };
+                    decide(&(), &seen).map(|()| seen.health)
+                });
                 match judged {
                     Ok(health) => return Ok(Answer::Recovered { verdict: Serving::Serving, health }),
                     Err(err) if tokio::time::Instant::now() >= until => return Err(err),

@@ -3,9 +3,10 @@
 use lifeboat_ledger::append::{self, Next};
 use lifeboat_ledger::control::Open;
 use lifeboat_ledger::{Control, Finding, Holder, Tail};
+use lifeboat_rules::decided::Placing;
 use lifeboat_rules::plan::Ledger;
 use lifeboat_rules::{ErrorName, Plan, StepError};
-use lifeboat_runtime::{Log, Put, Store};
+use lifeboat_runtime::{Log, Put, Store, decide};
 
 use crate::aws;
 
@@ -40,7 +41,10 @@ impl Append<'_> {
             Err(finding) => return Ok(Err(finding)),
         }
         for _ in 0..self.tries_max {
-            let (seq, bytes) = match append::next(&tail, control) {
+            let placing = Placing { tail, control: control.clone() };
+            let next = decide(&(), &placing);
+            tail = placing.tail;
+            let (seq, bytes) = match next {
                 Next::Put { seq, bytes } => (seq, bytes),
                 Next::Outranked { newest } => {
                     let what = format!("epoch {newest} holds it, and {control} is not newer");

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use lifeboat_ledger::append::absorb;
 use lifeboat_ledger::{Control, Finding, StreamProof, Tail, slot};
+use lifeboat_rules::outage::LogHead;
 use lifeboat_rules::plan::Ledger;
 use lifeboat_rules::{ErrorName, StepError};
-use lifeboat_runtime::{Log, Put, Store};
+use lifeboat_runtime::{Head, Log, Put, Store};
 use tokio::time::Instant;
 
 /// How long a stream is followed before the whole step is tried again, in seconds: well below the function's own timeout, and
@@ -59,29 +60,20 @@ pub async fn read_on(
     Ok(Ok(None))
 }
 
-/// Says which stream has an object younger than `still_seconds` by the store's clock; `None` where all have been still.
+/// The newest object of each of `streams` that has one.
 ///
 /// # Errors
 /// `Transient` where the store does not say how late it is; as [`lifeboat_runtime::aws_error`].
-pub async fn advancing(
-    log: &Log<'_>,
-    streams: &[StreamProof],
-    still_seconds: u32,
-) -> Result<Option<String>, StepError> {
+pub async fn heads(log: &Log<'_>, streams: &[StreamProof]) -> Result<Vec<LogHead>, StepError> {
+    let mut heads = Vec::with_capacity(streams.len());
     for StreamProof { stream, .. } in streams {
-        let Some(head) = log.head(stream).await? else { continue };
-        let read_at = head.read_at.ok_or_else(|| {
+        let Some(Head { slot, stored_at, read_at, .. }) = log.head(stream).await? else { continue };
+        let read_at = read_at.ok_or_else(|| {
             StepError::new(ErrorName::Transient, "the store's answer carries no date".to_owned())
         })?;
-        let age = read_at.duration_since(head.stored_at).as_secs();
-        if age < i64::from(still_seconds) {
-            return Ok(Some(format!(
-                "stream {stream} was written to {age} s ago, at slot {}; it must stand still for {still_seconds} s",
-                head.slot
-            )));
-        }
+        heads.push(LogHead { stream: stream.clone(), slot, stored_at, read_at });
     }
-    Ok(None)
+    Ok(heads)
 }
 
 /// Puts the object that makes a fast writer stop by itself.

@@ -131,7 +131,7 @@ impl Survey {
             }
         };
         proof.findings.sort();
-        proof.verdict = proof.findings.first().map_or(proof.verdict, |worst| worst.verdict);
+        proof.verdict = proof.verdict.max(Finding::worst(&proof.findings));
         let mut answer = Answer::of(proof.verdict, proof.streams, proof.findings, objects);
         if let Answer::Proven(examined) | Answer::Unproven(examined) | Answer::Broken(examined) = &mut answer
         {

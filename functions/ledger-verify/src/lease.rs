@@ -236,6 +236,6 @@ fn no_streams(streams: &[StreamProof]) -> Result<(), StepError> {
 
 fn answer(mut proof: Proof, objects: u64) -> Answer {
     proof.findings.sort();
-    let verdict = proof.findings.first().map_or(proof.verdict, |worst| worst.verdict);
+    let verdict = proof.verdict.max(Finding::worst(&proof.findings));
     Answer::of(verdict, proof.streams, proof.findings, objects).with_void(proof.counts.void)
 }

@@ -18,9 +18,10 @@ mod verify;
 
 use lifeboat_ledger::control::{Open, Seal};
 use lifeboat_ledger::{Control, Finding, Holder, StreamProof, Tail, Verdict};
+use lifeboat_rules::decided::{Because, Measured, Still};
 use lifeboat_rules::recovered::Sealed;
 use lifeboat_rules::{Plan, Request, Run, Step, StepError};
-use lifeboat_runtime::{Context, Log, Store};
+use lifeboat_runtime::{Context, Log, Store, decide};
 use serde::{Deserialize, Serialize};
 
 pub use append::{Append, open_stream};
@@ -294,11 +295,11 @@ async fn verify_or_cut(context: &Context, step: &Step, run: &Run) -> Result<Answ
         return lease::history(&context.store, &plan, wait, lease::READ_MAX).await;
     }
     let survey = Survey::take(&context.store, &plan, Since::Checkpoint).await?;
-    let (new, shard_entries) = (survey.new_entries(), u64::from(plan.limits.shard_entries));
-    if new <= shard_entries {
+    let new = survey.new_entries();
+    if !decide(&plan, &Measured { new_entries: new }) {
         return survey.read(&context.store, &plan, Mend::Holes).await;
     }
-    let shards = Set::new(run, survey, shard_entries).store(context, step).await?;
+    let shards = Set::new(run, survey, u64::from(plan.limits.shard_entries)).store(context, step).await?;
     Ok(Answer::Sharded {
         reason: format!("{new} entries are to be read, in {} shards", shards.len()),
         shards,
@@ -390,7 +391,8 @@ async fn seal(
             return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
         }
         // The last look, in the same breath as the fence: the primary may have come back since it was confirmed to be down.
-        if let Some(reason) = aws::advancing(&log, history, plan.probe.log_still_seconds).await? {
+        let heads = aws::heads(&log, history).await?;
+        if let Some(Because { reason }) = decide(plan, &Still { heads }) {
             return Ok(Answer::Advancing { reason });
         }
     }

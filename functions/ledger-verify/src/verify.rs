@@ -1,10 +1,11 @@
 //! The proof of the tail: what came after the history, up to the seal.
 
-use lifeboat_ledger::append::{Sealed, proven_through_seal};
+use lifeboat_ledger::append::Sealed;
 use lifeboat_ledger::control::Seal;
-use lifeboat_ledger::{Control, StreamProof, Tail, Verdict};
+use lifeboat_ledger::{Control, Finding, StreamProof, Tail};
+use lifeboat_rules::decided::Reached;
 use lifeboat_rules::{Plan, StepError};
-use lifeboat_runtime::{Log, Store};
+use lifeboat_runtime::{Log, Store, decide};
 
 use crate::append::taken_over;
 use crate::copies::Copies;
@@ -38,9 +39,10 @@ pub async fn tail(
                 continue;
             }
         };
-        match proven_through_seal(before, &tail, at, &own_seal) {
+        let reached = Reached { before: before.clone(), tail, at, seal: own_seal.clone() };
+        match decide(&(), &reached) {
             Sealed::Proven(proof) => proven.push(proof),
-            Sealed::TakenOver => return Err(taken_over(&tail)),
+            Sealed::TakenOver => return Err(taken_over(&reached.tail)),
             Sealed::Not(finding) => findings.push(finding),
         }
     }
@@ -54,6 +56,6 @@ pub async fn tail(
         }
     };
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
-    let verdict = findings.first().map_or(Verdict::Proven, |worst| worst.verdict);
+    let verdict = Finding::worst(&findings);
     Ok(Answer::of(verdict, proven, findings, 0).with_witness(witness))
 }

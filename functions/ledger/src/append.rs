@@ -3,18 +3,22 @@
 //!
 //! Invariant: nobody opens or moves traffic on a proof that does not reach his own seal ([`proven_through_seal`]).
 
+use serde::Serialize;
+
 use crate::chain::{StreamProof, Tail};
 use crate::control::{Control, PenState, Seal, Weight};
 use crate::finding::Finding;
 
 /// What whoever appends a control entry does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Next {
     /// Put these bytes into this slot, with `If-None-Match: *`.
     Put {
         /// The slot.
         seq: u64,
-        /// The object's bytes.
+        /// The object's bytes, which follow from the tail and the entry.
+        #[serde(skip)]
         bytes: Vec<u8>,
     },
     /// Stop: the stream is a newer epoch's, or another run's of the same one.
@@ -49,7 +53,8 @@ pub fn absorb(tail: &mut Tail, seq: u64, bytes: &[u8], awaited: &Control) -> Res
 }
 
 /// What was found behind a history, up to where a run has sealed the stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sealed {
     /// All of it is proven, and the run's own seal is the last word on the pen.
     Proven(StreamProof),

@@ -209,7 +209,8 @@ pub struct StreamProof {
 }
 
 /// A verified position at the end of one stream: where the next entry goes, and who may write it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tail {
     stream: String,
     next_seq: u64,

@@ -58,6 +58,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The worst that any of them says; `Proven` where there are none.
+    pub fn worst<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Verdict {
+        findings.into_iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Proven)
+    }
+
     /// Something is missing or wrong.
     pub fn broken(stream: &str, seq: Option<u64>, what: impl Into<Box<str>>) -> Finding {
         Finding {

@@ -34,6 +34,7 @@ pub enum Admission {
 
 /// Who has claimed an epoch, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Holder {
     /// The epoch.
     pub epoch: u64,
@@ -48,7 +49,8 @@ pub struct Holder {
 }
 
 /// What earlier runs and people have left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Before {
     /// The holders of the epochs, the newest first: all that are as young as the plan's anti-flap window, and all down to
     /// the newest fence. Empty where no epoch was ever claimed.

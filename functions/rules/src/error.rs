@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The names that the state machine's `Retry` and `Catch` match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,16 @@ impl StepError {
     /// [`ErrorName::Defect`].
     pub fn defect(what: impl Into<String>) -> StepError {
         StepError::new(ErrorName::Defect, what)
+    }
+}
+
+impl Serialize for StepError {
+    /// As a record of evidence tells it: its name and its message.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut told = serializer.serialize_struct("StepError", 2)?;
+        told.serialize_field("error", &self.name)?;
+        told.serialize_field("message", &self.to_string())?;
+        told.end()
     }
 }
 

@@ -88,6 +88,11 @@ pub fn left_key(step: &Step, name: &str, sha256: &str) -> Result<String, StepErr
     Ok(format!("{}{}-{}-{sha256}.json", left_prefix(step)?, step.attempt, slug(name)))
 }
 
+/// The key of the plan that a run obeys, the very bytes: left once, whichever attempt at its admission reads it.
+pub fn plan_key(plan: &str, run: &str, sha256: &str) -> String {
+    format!("{}{LEFT}plan-{sha256}.json", prefix(plan, run))
+}
+
 /// The prefix of all that any attempt of this visit of the state has left.
 ///
 /// # Errors

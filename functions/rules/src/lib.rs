@@ -4,6 +4,7 @@
 //! function of its arguments, so that a past run can be replayed from its evidence.
 
 pub mod admission;
+pub mod decided;
 pub mod dns;
 pub mod epoch;
 mod error;
@@ -12,6 +13,7 @@ pub mod outage;
 mod outcome;
 pub mod plan;
 pub mod recovered;
+pub mod replay;
 mod run;
 pub mod stacks;
 pub mod word;

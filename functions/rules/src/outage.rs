@@ -203,6 +203,19 @@ pub fn judge_behind_fence(
     }
 }
 
+/// Says which stream has an object younger than `still_seconds` by the store's clock; `None` where all have been still.
+pub fn written_to(heads: &[LogHead], still_seconds: u32) -> Option<String> {
+    heads.iter().find_map(|head| {
+        let age = head.read_at.duration_since(head.stored_at).as_secs();
+        (age < i64::from(still_seconds)).then(|| {
+            format!(
+                "stream {} was written to {age} s ago, at slot {}; it must stand still for {still_seconds} s",
+                head.stream, head.slot
+            )
+        })
+    })
+}
+
 /// For how many whole seconds the most recently written stream has been still, by the store's clock.
 pub fn still_seconds(heads: &[LogHead]) -> i64 {
     heads.iter().map(|head| head.read_at.duration_since(head.stored_at).as_secs()).min().unwrap_or(0)

@@ -26,31 +26,42 @@ pub async fn claim_epoch(
     plan: &str,
     claim: &Claim,
 ) -> Result<(), StepError> {
-    let bytes = serde_json::to_vec(claim).expect("strings and numbers always serialise");
-    let key = epoch::key(plan, claim.epoch);
-    match store.create(control_bucket, &key, &bytes).await? {
-        Put::Created => Ok(()),
-        Put::Exists(found) => match epoch::judge_taken(&read_json(&key, &found)?, &claim.run) {
-            Taken::Mine => Ok(()),
-            Taken::Fenced { by } => {
-                Err(StepError::fenced(format!("epoch {} is held by run {by}", claim.epoch)))
-            }
-        },
+    let Some(found) = put(store, control_bucket, plan, claim).await? else { return Ok(()) };
+    match epoch::judge_taken(&found, &claim.run) {
+        Taken::Mine => Ok(()),
+        Taken::Fenced { by } => Err(held(claim.epoch, &by)),
     }
 }
 
-/// Whether `run` holds `epoch`.
-pub(crate) async fn holds(
+/// Creates the object of a claim. Returns what was found in its place, if anything was.
+pub(crate) async fn put(
+    store: &Store,
+    control_bucket: &str,
+    plan: &str,
+    claim: &Claim,
+) -> Result<Option<Claim>, StepError> {
+    let bytes = serde_json::to_vec(claim).expect("strings and numbers always serialise");
+    let key = epoch::key(plan, claim.epoch);
+    match store.create(control_bucket, &key, &bytes).await? {
+        Put::Created => Ok(None),
+        Put::Exists(found) => read_json(&key, &found).map(Some),
+    }
+}
+
+/// The claim of `epoch`, if there is one.
+pub(crate) async fn find(
     store: &Store,
     control_bucket: &str,
     plan: &str,
     epoch: u64,
-    run: &str,
-) -> Result<bool, StepError> {
+) -> Result<Option<Claim>, StepError> {
     let key = epoch::key(plan, epoch);
     let found = store.get(control_bucket, &key, None).await?;
-    let claim: Option<Claim> = found.map(|bytes| read_json(&key, &bytes)).transpose()?;
-    Ok(claim.is_some_and(|claim| epoch::judge_taken(&claim, run) == Taken::Mine))
+    found.map(|bytes| read_json(&key, &bytes)).transpose()
+}
+
+pub(crate) fn held(epoch: u64, by: &str) -> StepError {
+    StepError::fenced(format!("epoch {epoch} is held by run {by}"))
 }
 
 /// The newest epoch that was claimed for `plan`; 0 for none.

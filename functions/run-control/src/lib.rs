@@ -10,14 +10,13 @@ mod manifests;
 mod words;
 
 use jiff::Timestamp;
-use lifeboat_rules::admission::{Admission, admit};
+use lifeboat_rules::admission::Admission;
+use lifeboat_rules::decided::{Admitted, Asked, Because, Claimed, Claiming, Wanted};
 use lifeboat_rules::epoch::Claim;
-use lifeboat_rules::evidence::{Manifest, manifest_key, prefix, sha256};
+use lifeboat_rules::evidence::{Manifest, manifest_key, prefix};
 use lifeboat_rules::plan::Strategy;
-use lifeboat_rules::{
-    ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger, TriggerKind,
-};
-use lifeboat_runtime::Context;
+use lifeboat_rules::{ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger};
+use lifeboat_runtime::{Context, decide};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,7 +24,8 @@ use serde_json::Value;
 pub use aws::{Executions, newest_fence};
 pub use before::before;
 pub use claims::{claim_epoch, flip_name, holders, newest_epoch};
-pub use deployed::Deployed;
+pub use deployed::deployed;
+pub use lifeboat_rules::decided::Deployed;
 pub use manifests::put_manifest;
 pub use words::{say, words};
 
@@ -183,31 +183,28 @@ async fn admit_run(
     }
     let name = step.plan_name()?;
     let (bytes, version) = newest_plan(context, &input.plan.key).await?;
-    if let Some(wanted) = input.plan.version.filter(|wanted| *wanted != version) {
-        let reason = format!(
-            "the run was started for version {wanted} of the plan, and {version} is the newest by now: look at what has \
-             changed, then start again"
-        );
+    if let Some(Because { reason }) =
+        decide(&(), &Wanted { wanted: input.plan.version, newest: version.clone() })
+    {
         return Ok(Answer::Refused { reason });
     }
     let plan = Context::read_plan(&bytes)?;
+    let plan_sha256 = context.leave_plan(step, &bytes).await?;
     if plan.name != name {
         return Err(StepError::new(
             ErrorName::PlanInvalid,
             format!("field `name`: `{}`, but the plan lies at {}", plan.name, input.plan.key),
         ));
     }
-    if let Some(reason) = deployed.refuses(&plan) {
+    if let Some(Because { reason }) = decide(&plan, deployed) {
         return Ok(Answer::Refused { reason });
     }
     let running = async |run: &str| executions.is_running(started.execution, run).await;
     let Context { store, control_bucket, evidence_bucket } = context;
     let before = before(store, control_bucket, evidence_bucket, &plan, now, running).await?;
-    let mut trigger = input.trigger;
-    if trigger.at.is_none() && trigger.kind == TriggerKind::Operator {
-        trigger.at = Some(started.at);
-    }
-    let deadline = match admit(&plan, &trigger, &before, now) {
+    let asked = Asked { trigger: input.trigger, started_at: started.at, before, now };
+    let Admitted { admission, admitted_epoch, fenced_epoch } = decide(&plan, &asked);
+    let deadline = match admission {
         Admission::NotYet { reason } => return Err(StepError::not_ready(reason)),
         Admission::Refused { reason } => return Ok(Answer::Refused { reason }),
         Admission::Admitted { deadline } => deadline,
@@ -221,12 +218,12 @@ async fn admit_run(
         run: Run {
             id: step.run.clone(),
             mode: input.mode,
-            plan: PlanRef { key: input.plan.key, version, sha256: sha256(&bytes) },
-            trigger,
+            plan: PlanRef { key: input.plan.key, version, sha256: plan_sha256 },
+            trigger: asked.trigger(),
             admitted_at: now,
             deadline,
-            admitted_epoch: before.holders.first().map_or(0, |newest| newest.epoch),
-            fenced_epoch: before.fenced_epoch(),
+            admitted_epoch,
+            fenced_epoch,
             epoch: None,
         },
     })
@@ -251,22 +248,20 @@ async fn newest_plan(context: &Context, key: &str) -> Result<(Vec<u8>, String), 
 /// begin to act by a plan that its owner has replaced.
 async fn claim(context: &Context, run: &Run, plan: &str, now: Timestamp) -> Result<Answer, StepError> {
     let epoch = run.admitted_epoch + 1;
-    let claimed = Answer::Claimed { run: Run { epoch: Some(epoch), ..run.clone() } };
-    let (_, version) = newest_plan(context, &run.plan.key).await?;
-    if version != run.plan.version {
-        // An earlier attempt may have claimed under the plan as it was; what a run has begun, it ends by one plan.
-        if claims::holds(&context.store, &context.control_bucket, plan, epoch, &run.id).await? {
-            return Ok(claimed);
-        }
-        let reason = format!(
-            "the plan has changed since the run was admitted: version {version} has replaced {}",
-            run.plan.version
-        );
-        return Ok(Answer::Refused { reason });
+    let (_, newest_version) = newest_plan(context, &run.plan.key).await?;
+    let (store, control_bucket) = (&context.store, &context.control_bucket);
+    let found = if newest_version == run.plan.version {
+        let claim = Claim { epoch, run: run.id.clone(), at: now, cause: run.trigger.kind.into() };
+        claims::put(store, control_bucket, plan, &claim).await?
+    } else {
+        claims::find(store, control_bucket, plan, epoch).await?
+    };
+    let admitted_version = run.plan.version.clone();
+    match decide(&(), &Claiming { run: run.id.clone(), epoch, admitted_version, newest_version, found }) {
+        Claimed::Mine(epoch) => Ok(Answer::Claimed { run: Run { epoch: Some(epoch), ..run.clone() } }),
+        Claimed::Fenced { by } => Err(claims::held(epoch, &by)),
+        Claimed::Refused { reason } => Ok(Answer::Refused { reason }),
     }
-    let claim = Claim { epoch, run: run.id.clone(), at: now, cause: run.trigger.kind.into() };
-    claim_epoch(&context.store, &context.control_bucket, plan, &claim).await?;
-    Ok(claimed)
 }
 
 async fn close(

@@ -1,7 +1,9 @@
 //! Who holds the newest epoch.
 
+use lifeboat_rules::decided::Acting;
 use lifeboat_rules::{Run, StepError, epoch};
 
+use crate::deciding::decide;
 use crate::serve::Context;
 use crate::store::Store;
 
@@ -35,11 +37,6 @@ impl Context {
             .objects
             .iter()
             .find_map(|claim| epoch::parse_key(plan, &claim.key));
-        match newer {
-            None => Ok(own),
-            Some(newer) => {
-                Err(StepError::fenced(format!("epoch {newer} was claimed since; this run holds {own}")))
-            }
-        }
+        decide(&(), &Acting { own, newer }).map(|()| own)
     }
 }

@@ -1,10 +1,11 @@
 //! What is too large for an answer: left as an object of evidence, which the answer names.
 
-use lifeboat_rules::evidence::{left_by, left_key, left_prefix, sha256};
+use lifeboat_rules::evidence::{left_by, left_key, left_prefix, plan_key, sha256};
 use lifeboat_rules::{Step, StepError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::deciding;
 use crate::serve::Context;
 use crate::store::Put;
 
@@ -32,12 +33,29 @@ impl Context {
         let bytes = serde_json::to_vec(value)
             .map_err(|err| StepError::defect(format!("{name} cannot be written as JSON: {err}")))?;
         let sha256 = sha256(&bytes);
-        let key = left_key(step, name, &sha256)?;
-        match self.store.create(&self.evidence_bucket, &key, &bytes).await? {
+        self.leave_at(left_key(step, name, &sha256)?, sha256, &bytes).await
+    }
+
+    /// Leaves the plan that `step` decides by, so that its decisions can be replayed from the evidence alone: the bytes as they
+    /// were uploaded. Returns their digest.
+    ///
+    /// # Errors
+    /// As [`Self::leave`].
+    pub async fn leave_plan(&self, step: &Step, bytes: &[u8]) -> Result<String, StepError> {
+        let sha256 = sha256(bytes);
+        let key = plan_key(step.plan_name()?, &step.run, &sha256);
+        let left = self.leave_at(key, sha256, bytes).await?;
+        deciding::by_plan(&left.sha256);
+        Ok(left.sha256)
+    }
+
+    async fn leave_at(&self, key: String, sha256: String, bytes: &[u8]) -> Result<Left, StepError> {
+        match self.store.create(&self.evidence_bucket, &key, bytes).await? {
             Put::Created => Ok(Left { key, sha256, bytes: bytes.len() as u64 }),
             Put::Exists(_) => Err(StepError::defect(format!("evidence {key} exists with other content"))),
         }
     }
+
     /// What earlier attempts of the same visit of the state, and this one, have left under `name`, the oldest attempt first.
     ///
     /// # Errors

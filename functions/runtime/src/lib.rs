@@ -4,6 +4,7 @@
 mod aws;
 mod claim;
 mod clock;
+mod deciding;
 mod error;
 mod flips;
 mod leases;
@@ -18,6 +19,7 @@ mod tagged;
 pub use aws::{load_config, required_env};
 pub use claim::claimed_epochs;
 pub use clock::now;
+pub use deciding::decide;
 pub use error::aws_error;
 pub use flips::{FoundFlip, NewestFlip, StoredFlip, find_newest_flip, newest_flip};
 pub use leave::Left;

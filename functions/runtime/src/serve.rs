@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
 use crate::store::{Put, Store};
-use crate::{clock, required_env};
+use crate::{clock, deciding, required_env};
 
 /// What a step has to work with besides its input.
 #[derive(Clone, Debug)]
@@ -54,6 +54,7 @@ impl Context {
                 plan.key, plan.sha256
             )));
         }
+        deciding::by_plan(&found);
         Context::read_plan(&bytes)
     }
 
@@ -144,12 +145,14 @@ impl Context {
         }
         let intent = self.record(&step, request_id, Phase::Intent, payload, None).await?;
         tracing::info!(step = %step, "begin");
-        let result = handler(request).await.and_then(to_json);
-        let body = match &result {
+        let (result, deciding) = deciding::within(handler(request)).await;
+        let result = result.and_then(to_json);
+        let mut body = match &result {
             Ok(output) => json!({ "result": output }),
             Err(err) => json!({ "error": err.name.as_str(), "message": err.to_string() }),
         };
         tracing::info!(step = %step, %body, "end");
+        deciding.tell(&mut body);
         let recorded = self.record(&step, request_id, Phase::Outcome, body, Some(intent)).await;
         // The step's own error comes first where it has one.
         result.and_then(|output| recorded.map(|_| output))

@@ -7,10 +7,11 @@ mod aws;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use lifeboat_rules::stacks::{Diagnosis, Launch, Observed, diagnose, next};
+use jiff::Timestamp;
+use lifeboat_rules::decided::{Looked, Looking};
+use lifeboat_rules::stacks::{Diagnosis, Observed, diagnose};
 use lifeboat_rules::{Plan, Request, Run, StepError};
-use lifeboat_runtime::Context;
+use lifeboat_runtime::{Context, decide};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -75,9 +76,7 @@ pub async fn handle(
             let entered: Timestamp = request.step.entered.parse().map_err(|err| {
                 StepError::input_invalid("step.entered", format_args!("no timestamp: {err}"))
             })?;
-            let patience = SignedDuration::from_secs(i64::from(plan.limits.stack_wait_seconds_max));
-            let give_up_at = entered.checked_add(patience).unwrap_or(run.deadline).min(run.deadline);
-            launch(stacks, &plan, run, epoch, give_up_at, now).await
+            launch(stacks, &plan, run, epoch, entered, now).await
         }
         Action::TearDown {} => tear_down(stacks, &plan, run, epoch).await,
     }
@@ -88,21 +87,22 @@ async fn launch(
     plan: &Plan,
     run: &Run,
     epoch: u64,
-    give_up_at: Timestamp,
+    entered: Timestamp,
     now: fn() -> Timestamp,
 ) -> Result<Answer, StepError> {
     let until = Instant::now() + Duration::from_secs(WAIT_SECONDS);
     loop {
         let observed = stacks.observe(plan, run, epoch).await?;
-        match next(plan, &observed) {
-            Launch::Ready => {
+        let seen = Looking { stacks: observed, entered, deadline: run.deadline, now: now() };
+        match decide(plan, &seen) {
+            Looked::Ready => {
                 let stacks = plan.stacks.iter().map(|stack| plan.stack_name(&stack.name, epoch)).collect();
                 return Ok(Answer::StacksReady { stacks });
             }
-            Launch::Failed(failed) => {
+            Looked::Failed(failed) => {
                 let mut diagnoses = Vec::new();
                 for stack in failed {
-                    let name = plan.stack_name(&stack.name, epoch);
+                    let name = plan.stack_name(&stack, epoch);
                     let events = stacks.events(&name).await?;
                     diagnoses.push(diagnose(&name, events));
                 }
@@ -110,25 +110,13 @@ async fn launch(
                 let reason = format!("stack {stack}: {resource} ({kind}): {reason}");
                 return Ok(Answer::StacksFailed { reason, diagnoses });
             }
-            Launch::Create(missing) => {
-                let waiting: Vec<_> = observed
-                    .iter()
-                    .filter(|(_, state)| **state != Observed::Ready)
-                    .map(|(name, state)| format!("{name} ({state:?})"))
-                    .collect();
-                let reason = format!("waiting for {}", waiting.join(", "));
-                if now() >= give_up_at {
-                    let reason = format!(
-                        "{reason} when their time was over, at {give_up_at}: `limits.stack_wait_seconds_max` after the launch, \
-                         or the run's own deadline"
-                    );
-                    return Ok(Answer::StacksLate { reason });
-                }
+            Looked::Late { reason, .. } => return Ok(Answer::StacksLate { reason }),
+            Looked::Create { stacks: missing, reason } => {
                 if Instant::now() >= until {
                     return Err(StepError::not_ready(reason));
                 }
                 let created = !missing.is_empty();
-                for stack in missing {
+                for stack in plan.stacks.iter().filter(|stack| missing.contains(&stack.name)) {
                     stacks.create(plan, run, epoch, stack).await?;
                 }
                 if !created {

@@ -7,6 +7,7 @@ use lifeboat_ledger::{entry, slot};
 
 use super::summary::logged_at;
 use super::{Check, Sabotage, Seen, region};
+use crate::replayed;
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::proxy::Scope;
 use crate::world::{ContainerState, Signal};
@@ -45,6 +46,9 @@ pub(crate) async fn judge(
         execution.outcome == outcome,
         &execution.outcome,
     ));
+    let wrongs = replayed::wrongs(seen.world, seen.stage, &execution.name).await?;
+    let found = if wrongs.is_empty() { "all decisions agree".to_owned() } else { wrongs.join("; ") };
+    checks.push(Check::new("its evidence, decided again, says the same", wrongs.is_empty(), found));
     match sabotage {
         None => recovered(seen, &mut checks).await,
         Some(Sabotage::Zombie) => {

@@ -19,6 +19,7 @@ use play::Play;
 use transcript::{Told, Transcript};
 
 use crate::drill::{Setting, Stage};
+use crate::replayed;
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::{World, WorldOptions, places};
 
@@ -126,7 +127,10 @@ async fn play_one(
         ),
         ending: &ending,
     };
-    let (text, wrongs) = (transcript.text(), ending.wrongs());
+    let (text, mut wrongs) = (transcript.text(), ending.wrongs());
+    for run in runs::with_evidence(&world, &stage).await? {
+        wrongs.extend(replayed::wrongs(&world, &stage, &run).await?);
+    }
     let logs = world.stop();
     std::fs::write(logs.join(TRANSCRIPT), &text).doing(|| format!("write {TRANSCRIPT}"))?;
     Ok(Played { transcript: text, wrongs, logs })

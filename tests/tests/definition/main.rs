@@ -7,6 +7,7 @@ mod errors;
 mod expressions;
 mod graph;
 mod readme;
+mod route;
 mod words;
 
 use lifeboat_tests::definition::Definition;

@@ -2,10 +2,11 @@
 
 use lifeboat_ledger::lease::{self, Lease, Outranked};
 use lifeboat_ledger::{Finding, Holder, StreamProof};
+use lifeboat_rules::decided::{Because, Still};
 use lifeboat_rules::plan::LeasePlan;
 use lifeboat_rules::recovered::Sealed;
 use lifeboat_rules::{ErrorName, Plan, StepError};
-use lifeboat_runtime::{Log, Put, Replace, Store};
+use lifeboat_runtime::{Log, Put, Replace, Store, decide};
 
 use super::{Read, fenced, is_taken, no_lease, no_streams, read_all, tail};
 use crate::{Answer, aws, unknown_stream};
@@ -55,7 +56,8 @@ pub(crate) async fn seal(
             return Ok(Answer::of(finding.verdict, vec![], vec![finding], 0));
         }
         // The last look, in the same breath as the fence: the primary may have come back since it was confirmed to be down.
-        if let Some(reason) = aws::advancing(&log, history, plan.probe.log_still_seconds).await? {
+        let heads = aws::heads(&log, history).await?;
+        if let Some(Because { reason }) = decide(plan, &Still { heads }) {
             return Ok(Answer::Advancing { reason });
         }
     }

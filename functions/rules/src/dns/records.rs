@@ -92,7 +92,8 @@ pub struct Batch {
 }
 
 /// What to do about the zone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Flip {
     /// All of this epoch's batches are in place, and every record is as it moved it.
     Done,

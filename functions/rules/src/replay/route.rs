@@ -1,0 +1,125 @@
+//! Where the state machine goes by the answers of its steps, as far as that decides how a run ends. A test holds it against
+//! the definition (`tests/tests/definition/route.rs`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::Outcome;
+
+/// What came of a step, as the state machine sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A result.
+    Said(Value),
+    /// An error, by its name.
+    Failed(String),
+    /// Nobody knows: it left no outcome.
+    Unknown,
+}
+
+impl Answer {
+    pub(super) fn tell(&self) -> Value {
+        match self {
+            Answer::Said(result) => json!({ "verdict": result["verdict"] }),
+            Answer::Failed(error) => json!({ "error": error }),
+            Answer::Unknown => Value::Null,
+        }
+    }
+}
+
+/// The states that ask no rule of what they saw.
+pub(super) const ASKS_NO_RULE: [&str; 2] = [SHARD, CLOSE];
+const LAUNCH: &str = "Launch the stacks";
+const HISTORY: &str = "Verify the history";
+pub(super) const SHARD: &str = "Verify a shard";
+const JOIN: &str = "Join the shards";
+const TAKE_DOWN: &str = "Take down what this run launched";
+pub(super) const CLOSE: &str = "Close the run";
+const BEFORE: [&str; 3] = ["Admit the run", "Confirm the outage", "Claim the epoch"];
+const BEHIND: [&str; 8] = [
+    AGAIN,
+    "Seal the ledger",
+    "Verify the tail",
+    "Open the recovery side",
+    "Wait until the exchange has recovered",
+    "Flip the traffic",
+    "Confirm the flip",
+    LAST,
+];
+const AGAIN: &str = "Confirm the outage again";
+const LAST: &str = "Confirm recovered";
+
+/// Every state that calls a Lambda, as far as is known here.
+pub fn states() -> impl Iterator<Item = &'static str> {
+    BEFORE.into_iter().chain([LAUNCH, HISTORY, SHARD, JOIN]).chain(BEHIND).chain([TAKE_DOWN, CLOSE])
+}
+
+/// The state that asks for this action, where only one does.
+pub fn state_of(action: &str) -> Option<&'static str> {
+    Some(match action {
+        "admit" => BEFORE[0],
+        "claim_epoch" => BEFORE[2],
+        "launch" => LAUNCH,
+        "verify_history" => HISTORY,
+        "verify_shard" => SHARD,
+        "join_shards" => JOIN,
+        "seal" => BEHIND[1],
+        "verify_tail" => BEHIND[2],
+        "open" => BEHIND[3],
+        "flip" => BEHIND[5],
+        "confirm_flip" => BEHIND[6],
+        "tear_down" => TAKE_DOWN,
+        "close" => CLOSE,
+        _ => return None,
+    })
+}
+
+/// How a run ends by one answer of `state`; `None` where it goes on.
+pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
+    let result = match answer {
+        Answer::Said(result) => result,
+        Answer::Failed(error) if error == "Fenced" => return Some(Outcome::Superseded),
+        Answer::Failed(_) | Answer::Unknown => return Some(Outcome::Halted),
+    };
+    match result["verdict"].as_str().unwrap_or_default() {
+        "PrimaryDown" if state == AGAIN && result["in_time"] != true => Some(Outcome::Halted),
+        "Serving" if state == LAST => Some(Outcome::Recovered),
+        "Admitted" | "PrimaryDown" | "Claimed" | "StacksReady" | "Sharded" | "Proven" | "Sealed"
+        | "Opened" | "Serving" | "Flipped" | "FlipConfirmed" => None,
+        "Refused" => Some(Outcome::Refused),
+        "PrimaryHealthy" | "PrimaryUnreachable" | "Advancing" => Some(Outcome::StoodDown),
+        "Broken" => Some(Outcome::Broken),
+        "Unproven" => Some(Outcome::Unproven),
+        _ => Some(Outcome::Halted),
+    }
+}
+
+/// How a run ends by the last answer of each of its states; `None` where all of them go on.
+pub(super) fn end(answers: &BTreeMap<&str, Answer>) -> Option<Outcome> {
+    let leads = |state: &&str| answers.get(state).and_then(|answer| leads_to(state, answer));
+    let outcome = BEFORE
+        .iter()
+        .find_map(leads)
+        .or_else(|| prepared(answers))
+        .or_else(|| BEHIND.iter().find_map(leads))?;
+    let is_left = answers.get(TAKE_DOWN).is_some_and(|answer| !matches!(answer, Answer::Said(_)));
+    // It cannot stand down while something of it is left.
+    Some(if outcome == Outcome::StoodDown && is_left { Outcome::Halted } else { outcome })
+}
+
+/// Stacks and history are waited for, whatever comes of either, and what is worst counts.
+fn prepared(answers: &BTreeMap<&str, Answer>) -> Option<Outcome> {
+    const WORST_FIRST: [Outcome; 4] =
+        [Outcome::Superseded, Outcome::Broken, Outcome::Unproven, Outcome::Halted];
+    let is_sharded =
+        |answer: &&Answer| matches!(answer, Answer::Said(result) if result["verdict"] == "Sharded");
+    let joined =
+        answers.get(HISTORY).filter(is_sharded).map(|_| answers.get(JOIN).unwrap_or(&Answer::Unknown));
+    let ends = [
+        answers.get(LAUNCH).and_then(|answer| leads_to(LAUNCH, answer)),
+        answers.get(HISTORY).and_then(|answer| leads_to(HISTORY, answer)),
+        joined.and_then(|answer| leads_to(JOIN, answer)),
+    ];
+    WORST_FIRST.into_iter().find(|worst| ends.contains(&Some(*worst)))
+}
