@@ -651,12 +651,9 @@ fn function_of(state: &str) -> Result<&'static str, WorldError> {
     let what = || format!("find the function of the state {state:?}");
     let definition = Definition::read().doing(what)?;
     let tasks = definition.tasks();
-    let function = tasks.iter().find(|task| task.name == state).and_then(|task| task.function());
-    let plain = |name: &str| name.replace('-', "").to_lowercase();
-    crate::DEPLOYED
-        .into_iter()
-        .find(|name| function.is_some_and(|function| plain(function) == format!("{}arn", plain(name))))
-        .ok_or_else(|| WorldError::failed(what(), format!("the definition says {function:?}")))
+    let task = tasks.iter().find(|task| task.name == state);
+    task.and_then(|task| task.deployed())
+        .ok_or_else(|| WorldError::failed(what(), "the definition has no such task of ours"))
 }
 
 /// What the exchange of a side says of itself; null where nobody answers.

@@ -21,6 +21,7 @@ const LAMBDA_ERRORS: [&str; 8] = [
     "Lambda.ClientExecutionTimeoutException",
     // Out of memory, or out of time: an unknown outcome, and every effect may be done again.
     "Lambda.Unknown",
+    "Runtime.ExitError",
     "Sandbox.Timedout",
     "States.Timeout",
 ];
