@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use lifeboat_rules::plan::Strategy;
 use lifeboat_tests::command::{failed, parse, run};
+use lifeboat_tests::matrix::Matrix;
 use lifeboat_tests::matrix::case::{self, Case, Fault};
 use lifeboat_tests::matrix::result::{Played, Results};
-use lifeboat_tests::matrix::Matrix;
 use lifeboat_tests::world::WorldOptions;
 use lifeboat_tests::world::error::WorldError;
 
@@ -28,7 +28,7 @@ struct Args {
     /// Besides, so many pairs of faults.
     #[arg(long, default_value_t = 0)]
     pairs: usize,
-    /// Leave out what was played before.
+    /// Leave out what was played before, but for what went wrong.
     #[arg(long)]
     resume: bool,
     /// List the cases, and play none.

@@ -50,9 +50,7 @@ impl Place {
 }
 
 /// The log is short, so it is replayed for each question: nothing is remembered of a log that has been replaced.
-async fn health(
-    State(log): State<Arc<(Store, Vec<String>)>>,
-) -> Result<Json<Health>, (StatusCode, String)> {
+async fn health(State(log): State<Arc<(Store, Vec<String>)>>) -> Result<Json<Health>, (StatusCode, String)> {
     let (store, streams) = &*log;
     let (mut applied, mut epochs) = (BTreeMap::new(), Vec::new());
     for stream in streams {

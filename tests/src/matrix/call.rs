@@ -68,8 +68,7 @@ impl Place {
         for (name, placeholder) in names(stage) {
             path = path.replace(placeholder, &name);
         }
-        let scope =
-            Scope::origin(ORIGIN_LAMBDA).service(&self.service).method(&self.method).path_like(&path);
+        let scope = Scope::origin(ORIGIN_LAMBDA).service(&self.service).method(&self.method).path_like(&path);
         match &self.operation {
             Some(operation) => scope.operation(operation),
             None => scope,

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::call::CallId;
 
 /// What becomes of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Its connection is dropped before it reaches anything, once.
@@ -28,14 +30,8 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order of the page.
-    pub const ALL: [Fault; 6] = [
-        Fault::Refused,
-        Fault::AnswerLost,
-        Fault::Throttled,
-        Fault::Slow,
-        Fault::Failing,
-        Fault::Killed,
-    ];
+    pub const ALL: [Fault; 6] =
+        [Fault::Refused, Fault::AnswerLost, Fault::Throttled, Fault::Slow, Fault::Failing, Fault::Killed];
 
     /// Whether it is tried at the call. Who dies at a read dies between two effects, as behind the one before it.
     fn is_for(self, call: &CallId) -> bool {

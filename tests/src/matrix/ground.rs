@@ -56,7 +56,8 @@ impl Ground {
     /// Brings both up.
     pub(super) async fn set(strategy: Strategy, options: WorldOptions) -> Result<Ground, WorldError> {
         let world = World::start(options).await?;
-        let http = reqwest::Client::builder().no_proxy().build().doing(|| "make an HTTP client".to_owned())?;
+        let http =
+            reqwest::Client::builder().no_proxy().build().doing(|| "make an HTTP client".to_owned())?;
         let url = format!("{}/_ministack/config", world.endpoint());
         let scale = json!({ "stepfunctions._SFN_WAIT_SCALE": WAIT_SCALE });
         let answer = http.post(url).body(scale.to_string()).send().await;

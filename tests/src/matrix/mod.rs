@@ -75,7 +75,8 @@ impl Matrix {
         let [mut here, mut there] = [&self.ground.stages[0], &self.ground.stages[1]];
         let mut ready = self.ground.set_back(here).await?;
         while let Some(case) = next() {
-            let (mut played, other) = tokio::join!(play(&self.ground, here, ready, &case), self.ground.set_back(there));
+            let (mut played, other) =
+                tokio::join!(play(&self.ground, here, ready, &case), self.ground.set_back(there));
             let mut other = other?;
             for _ in 0..PLAYED_AGAIN {
                 if !played.as_ref().is_ok_and(|played| played.met.contains(&0)) {

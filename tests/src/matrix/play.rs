@@ -35,7 +35,10 @@ pub(super) async fn record(ground: &Ground, stage: &Stage) -> Result<Vec<call::C
     let journal = ground.world.proxy().calls_since(before);
     let (came, wrongs) = look_and_judge(ground, stage, &mut primary, &end).await?;
     if (came, wrongs.is_empty()) != (Came::Recovery, true) {
-        return Err(WorldError::failed("record a run that nothing happens to", format!("{end:?}: {wrongs:?}")));
+        return Err(WorldError::failed(
+            "record a run that nothing happens to",
+            format!("{end:?}: {wrongs:?}"),
+        ));
     }
     call::of_run(stage, &run, &journal)
 }
@@ -87,7 +90,8 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
             wrongs.push(format!("nobody says that {taken:?} is the way out"));
         }
         let halted = run.as_deref().unwrap_or("nothing");
-        wrongs.extend(taken.take(ground, stage, &mut primary, halted, is_closed(&run, closed.as_ref())).await?);
+        wrongs
+            .extend(taken.take(ground, stage, &mut primary, halted, is_closed(&run, closed.as_ref())).await?);
         way = Some(taken);
     }
     Ok(Played {

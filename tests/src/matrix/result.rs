@@ -100,9 +100,9 @@ impl Results {
         Ok(Results { path: path.to_owned(), file, played })
     }
 
-    /// Whether a case has been played.
+    /// Whether a case has been played and nothing was wrong with it.
     pub fn has(&self, case: &Case) -> bool {
-        self.played.contains_key(&case.id())
+        self.played.get(&case.id()).is_some_and(|played| played.complaints().is_empty())
     }
 
     /// Keeps one more.

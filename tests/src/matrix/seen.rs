@@ -97,8 +97,11 @@ async fn traffic(stage: &Stage) -> Result<(Option<Side>, u64), WorldError> {
     }
     let sets = stage.record_sets().await?;
     let values = |name: &str, kind: &str| -> Vec<String> {
-        let of_name = sets.iter().filter(|set| spell(set.name()) == spell(name) && set.r#type().as_str() == kind);
-        of_name.flat_map(|set| set.resource_records().iter().map(|record| record.value().to_owned())).collect()
+        let of_name =
+            sets.iter().filter(|set| spell(set.name()) == spell(name) && set.r#type().as_str() == kind);
+        of_name
+            .flat_map(|set| set.resource_records().iter().map(|record| record.value().to_owned()))
+            .collect()
     };
     let fence = values(&stage.plan.epoch_record(), "TXT").iter().find_map(|txt| Fence::parse(txt));
     let points_to = |side: Side| {

@@ -67,7 +67,10 @@ impl Made {
         if let Some(releases) = self.releases.take_if(|_| met) {
             let within = GIVEN_UP_AFTER * 4;
             if tokio::time::timeout(within, releases).await.is_err() {
-                return Err(WorldError::TooLate { what: "wait until a held call arrives".to_owned(), within });
+                return Err(WorldError::TooLate {
+                    what: "wait until a held call arrives".to_owned(),
+                    within,
+                });
             }
         }
         self.proxy.lift(self.rule);

@@ -8,8 +8,8 @@ use super::judge::{self, Pen, primary_serves, recovery_serves};
 use super::primary::Primary;
 use super::seen::{Seen, manifest};
 use super::{RUN_WITHIN, case::Case};
-use crate::light::runs::{self, End};
 use crate::light::Stage;
+use crate::light::runs::{self, End};
 use crate::world::error::WorldError;
 
 /// What a person does.

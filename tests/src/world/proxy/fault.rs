@@ -360,7 +360,11 @@ mod tests {
         let mut rules = Rules::default();
         let one = call("a", Some("r"), "s3", "/log/1");
         assert!(!rules.depend_on_body(&one));
-        rules.add(Scope::everything().path_prefix("/log/").says("\"epoch\":2"), Fault::Refuse, Meets::default());
+        rules.add(
+            Scope::everything().path_prefix("/log/").says("\"epoch\":2"),
+            Fault::Refuse,
+            Meets::default(),
+        );
         assert!(rules.depend_on_body(&one));
         assert!(!rules.depend_on_body(&call("a", Some("r"), "s3", "/other")));
         assert_eq!(rules.judge(&one, Some(b"{\"epoch\":3}")).fault, None);
