@@ -65,7 +65,16 @@ pub struct Stage {
     pub zone_id: String,
     /// Route 53, straight to the emulator.
     pub route53: aws_sdk_route53::Client,
+    packages: Packages,
     environment: Vec<(&'static str, String)>,
+}
+
+/// Where the packages and the definition are.
+#[derive(Clone, Debug)]
+struct Packages {
+    bucket: String,
+    prefix: String,
+    definition: String,
 }
 
 impl Stage {
@@ -75,6 +84,22 @@ impl Stage {
     /// # Errors
     /// The step that failed, with its cause.
     pub async fn set(world: &World, setting: &Setting) -> Result<Stage, WorldError> {
+        Self::set_with(world, setting, None).await
+    }
+
+    /// The same for another plan in the same world, with the packages that are there.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub async fn set_beside(&self, world: &World, setting: &Setting) -> Result<Stage, WorldError> {
+        Self::set_with(world, setting, Some(self.packages.clone())).await
+    }
+
+    async fn set_with(
+        world: &World,
+        setting: &Setting,
+        packages: Option<Packages>,
+    ) -> Result<Stage, WorldError> {
         let clients = world.clients(world.recovery());
         let (infra, name) = (places::repository().join("infra"), setting.plan);
         let strategy = setting.strategy.to_string();
@@ -88,7 +113,13 @@ impl Stage {
         let (log_bucket, control_bucket) = (output("LogBucketName")?, output("ControlBucketName")?);
         let (evidence_bucket, zone_id) = (output("EvidenceBucketName")?, output("HostedZoneId")?);
 
-        let (prefix, definition) = upload_packages(world, &clients, &control_bucket).await?;
+        let packages = match packages {
+            Some(packages) => packages,
+            None => {
+                let (prefix, definition) = upload_packages(world, &clients, &control_bucket).await?;
+                Packages { bucket: control_bucket.clone(), prefix, definition }
+            }
+        };
         let orchestrator = StackSpec::new(&format!("{name}-orchestrator"), &infra.join("orchestrator.yaml"))
             .staged_in(&control_bucket)
             .parameter("PlanName", name)
@@ -98,9 +129,9 @@ impl Stage {
             .parameter("EvidenceBucket", &evidence_bucket)
             .parameter("HostedZoneId", zone_id.trim_start_matches("/hostedzone/"))
             .parameter("StackRoleArn", "arn:aws:iam::000000000000:role/light-stacks")
-            .parameter("ArtifactBucket", &control_bucket)
-            .parameter("ArtifactPrefix", prefix)
-            .parameter("DefinitionKey", definition)
+            .parameter("ArtifactBucket", &packages.bucket)
+            .parameter("ArtifactPrefix", &packages.prefix)
+            .parameter("DefinitionKey", &packages.definition)
             .parameter("Architecture", "x86_64")
             .parameter("DnsServer", world.dns_address().to_string());
         let orchestrator = create_stack(&clients, &orchestrator).await?;
@@ -128,6 +159,7 @@ impl Stage {
             control_bucket,
             evidence_bucket,
             zone_id,
+            packages,
             environment,
         };
         stage.take_schedules_away(world, setting.strategy).await?;

@@ -27,6 +27,9 @@ pub struct CallId {
     pub what: String,
     /// Which of several alike within the state, from 1.
     pub nth: u32,
+    /// Its place in the run, from 1.
+    #[serde(default)]
+    pub order: u32,
     /// Whether it changes anything.
     pub effect: bool,
     /// The function that makes it, as it is deployed.
@@ -127,6 +130,7 @@ pub(super) fn of_run(stage: &Stage, run: &str, journal: &[Record]) -> Result<Vec
         found.push(CallId {
             what: what(&at, of_state.filter(|_| state == PREPARE).map(|(_, name, _)| name.as_str())),
             nth: *nth,
+            order: u32::try_from(found.len() + 1).unwrap_or(u32::MAX),
             effect: is_effect(call),
             function: function(&tasks, &state, of_state.map(|task| task.2), call).to_owned(),
             begins: if told_by_path { None } else { begins.clone() },

@@ -67,8 +67,9 @@ impl Ground {
             return Err(WorldError::failed("shorten the waits of Step Functions", applied));
         }
         let [a, b] = PLANS.map(|plan| Setting { plan, strategy, streams: STREAMS });
-        let stages = [Stage::set(&world, &a).await?, Stage::set(&world, &b).await?];
-        Ok(Ground { world, stages })
+        let first = Stage::set(&world, &a).await?;
+        let second = first.set_beside(&world, &b).await?;
+        Ok(Ground { world, stages: [first, second] })
     }
 
     /// Takes away all that a run or a person has left, begins the ledger anew, and lets the primary trade. Nothing of this passes

@@ -6,6 +6,7 @@ pub mod call;
 pub mod case;
 mod ground;
 mod judge;
+pub mod page;
 mod play;
 mod primary;
 pub mod result;

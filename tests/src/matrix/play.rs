@@ -1,8 +1,10 @@
 //! Plays one case: the alarm fires, the run meets its trouble, and what it came to is judged; where a person is needed, the way
 //! out is taken and judged as well.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use lifeboat_rules::evidence::Manifest;
 
 use super::case::Case;
@@ -23,6 +25,8 @@ use crate::world::error::{Doing as _, WorldError};
 const START_WITHIN: Duration = Duration::from_secs(3);
 /// Lambda tries news again that its function has failed at, twice.
 const DELIVERED_AGAIN: u32 = 2;
+/// What is held when the run ends arrives by then: it is held for less than that.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(6);
 /// What a Lambda still does when its run has ended: the longest is an attempt of a call.
 const QUIET_WITHIN: Duration = Duration::from_secs(15);
 
@@ -59,15 +63,12 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
     let before = ground.world.proxy().count();
     let made: Vec<Made> =
         case.troubles.iter().map(|trouble| Made::make(&ground.world, stage, trouble)).collect();
-    let run = start(stage).await?;
-    let end = match &run {
-        Some(run) => Some(runs::follow(stage, run, RUN_WITHIN).await?),
-        None => None,
-    };
+    let seen_to = join_all(
+        made.iter().zip(&case.troubles).map(|(made, trouble)| made.see_to(&ground.world, stage, trouble)),
+    );
+    let (run, end) = run_beside(stage, seen_to).await?;
     let met: Vec<u64> = made.iter().map(Made::met).collect();
-    for made in made {
-        made.end().await?;
-    }
+    drop(made);
     quiet(ground, before).await?;
 
     let (came, mut wrongs) = match &end {
@@ -105,6 +106,31 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
         run_seconds,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+/// Lets the alarm fire and its run go to its end, while the trouble is seen to. What is held still arrives after the end; what was
+/// never called is not waited for.
+async fn run_beside(
+    stage: &Stage,
+    seen_to: impl Future,
+) -> Result<(Option<String>, Option<End>), WorldError> {
+    let mut seen_to = pin!(seen_to);
+    let run = async {
+        let run = start(stage).await?;
+        let end = match &run {
+            Some(run) => Some(runs::follow(stage, run, RUN_WITHIN).await?),
+            None => None,
+        };
+        Ok((run, end))
+    };
+    let mut run = pin!(run);
+    tokio::select! {
+        ended = &mut run => {
+            let _ = tokio::time::timeout(ARRIVES_WITHIN, seen_to).await;
+            ended
+        }
+        _ = &mut seen_to => run.await,
+    }
 }
 
 /// A run that was never begun leaves nothing open.

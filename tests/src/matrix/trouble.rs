@@ -1,15 +1,10 @@
 //! Makes trouble: the faults of a case at the proxy, and the process that is killed.
 
-use std::path::Path;
 use std::time::Duration;
-
-use rustix::process::{Pid, Signal};
-use tokio::task::JoinHandle;
 
 use super::case::{Fault, Trouble};
 use crate::light::Stage;
 use crate::world::World;
-use crate::world::error::WorldError;
 use crate::world::proxy::{self, Meets, ProxyHandle, RuleId};
 
 /// What a Lambda gives one attempt of a call is 4 s (`functions/runtime/src/aws.rs`): by then it has given up.
@@ -20,8 +15,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Made {
     rule: RuleId,
     proxy: ProxyHandle,
-    /// Lets go in its time what is held.
-    releases: Option<JoinHandle<()>>,
 }
 
 impl Made {
@@ -37,23 +30,7 @@ impl Made {
             Fault::Failing => (proxy::Fault::Refuse, None),
         };
         let rule = proxy.add_where(scope, fault, Meets { after, pass: trouble.call.nth - 1, times });
-        let releases = (fault == proxy::Fault::Hold).then(|| {
-            let name = format!("lifeboat-{}-{}", stage.plan.name, trouble.call.function);
-            let of_world = format!("TMPDIR={}", world.run().scratch().join("tmp").display());
-            let (proxy, kills) = (proxy.clone(), trouble.fault == Fault::Killed);
-            tokio::spawn(async move {
-                while proxy.met(rule) == 0 {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
-                if kills {
-                    kill(&name, &of_world);
-                } else {
-                    tokio::time::sleep(GIVEN_UP_AFTER).await;
-                }
-                proxy.release(rule).await;
-            })
-        });
-        Made { rule, proxy, releases }
+        Made { rule, proxy }
     }
 
     /// How many calls it has met.
@@ -61,45 +38,26 @@ impl Made {
         self.proxy.met(self.rule)
     }
 
-    /// Waits until what was held has arrived, and lifts what is still in force.
-    pub(super) async fn end(mut self) -> Result<(), WorldError> {
-        let met = self.met() > 0;
-        if let Some(releases) = self.releases.take_if(|_| met) {
-            let within = GIVEN_UP_AFTER * 4;
-            if tokio::time::timeout(within, releases).await.is_err() {
-                return Err(WorldError::TooLate {
-                    what: "wait until a held call arrives".to_owned(),
-                    within,
-                });
-            }
+    /// Lets what is held arrive: a slow call once its caller has given it up, a killed caller's once that is dead. Ends when it
+    /// has arrived; where nothing is ever held, never.
+    pub(super) async fn see_to(&self, world: &World, stage: &Stage, trouble: &Trouble) {
+        if !matches!(trouble.fault, Fault::Slow | Fault::Killed) {
+            return;
         }
-        self.proxy.lift(self.rule);
-        Ok(())
+        while self.met() == 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        if trouble.fault == Fault::Slow {
+            tokio::time::sleep(GIVEN_UP_AFTER).await;
+        } else {
+            world.kill_function(&format!("lifeboat-{}-{}", stage.plan.name, trouble.call.function));
+        }
+        self.proxy.release(self.rule).await;
     }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
-        if let Some(releases) = &self.releases {
-            releases.abort();
-        }
         self.proxy.lift(self.rule);
-    }
-}
-
-/// Kills every process that the emulator of this world runs a function in.
-fn kill(function: &str, of_world: &str) {
-    let wanted = [format!("AWS_LAMBDA_FUNCTION_NAME={function}"), of_world.to_owned()];
-    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let name = process.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
-            continue;
-        };
-        let environ = std::fs::read(Path::new("/proc").join(&name).join("environ")).unwrap_or_default();
-        let says = |wanted: &String| environ.split(|byte| *byte == 0).any(|part| part == wanted.as_bytes());
-        if wanted.iter().all(says) {
-            // One that has ended meanwhile is dead as well.
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
-        }
     }
 }

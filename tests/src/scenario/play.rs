@@ -133,6 +133,7 @@ impl<'a> Play<'a> {
             Event::Alarm(news) => self.alarm(news).await,
             Event::Start(names) => self.start(names).await,
             Event::Stop(at) => self.stop(at).await,
+            Event::Crash(function) => self.crash(function),
             Event::Redrive(run) => self.redrive(run).await,
             Event::Wait(until) => self.wait(until).await,
             Event::Fault(order) => self.fault(order),
@@ -345,6 +346,13 @@ impl<'a> Play<'a> {
         stop.send().await.doing(what)?;
         let released = tokio::time::timeout(WAIT_MAX, proxy.release(rule)).await;
         released.map(|_| ()).map_err(|_| late())
+    }
+
+    fn crash(&self, function: &str) -> Result<(), WorldError> {
+        match self.world.kill_function(&format!("lifeboat-{}-{function}", self.stage.plan.name)) {
+            0 => Err(WorldError::failed(format!("kill {function}"), "no process runs it")),
+            _ => Ok(()),
+        }
     }
 
     /// Calls each step of the run again, in the order of the definition: what a redrive does, and a duplicate that comes
