@@ -1,4 +1,4 @@
-//! A part of the fault matrix, played at every change: each effect of a run outside of its evidence, refused, answered in vain, and
+//! A part of the fault matrix, played at every change: each effect of a run outside of its evidence, with its answer lost and with
 //! its caller killed. The whole is `cargo run -p lifeboat-tests --bin fault_matrix`; what it came to is `tests/FAULT_MATRIX.md`.
 //!
 //! What this does not prove: that AWS fails as the proxy does (a call is refused, delayed, throttled or done; it is never half
@@ -14,7 +14,7 @@ use lifeboat_tests::matrix::{Came, Matrix, page};
 use lifeboat_tests::world::{WorldOptions, explain};
 
 /// What is done to each effect.
-const FAULTS: [Fault; 3] = [Fault::Refused, Fault::AnswerLost, Fault::Killed];
+const FAULTS: [Fault; 2] = [Fault::AnswerLost, Fault::Killed];
 
 /// Records a run, and plays what is chosen of its calls.
 async fn play(strategy: Strategy, chosen: impl Fn(&Case) -> bool) {
