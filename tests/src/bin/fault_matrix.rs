@@ -112,10 +112,7 @@ async fn play(args: &Args) -> Result<bool, WorldError> {
     let progress = RefCell::new(Progress { total: cases.len(), done: 0, all_well: true, results });
     let cases = RefCell::new(VecDeque::from(cases));
     try_join_all(matrices.iter().map(|matrix| {
-        matrix.play(
-            || cases.borrow_mut().pop_front(),
-            |played| progress.borrow_mut().note(played, args.json),
-        )
+        matrix.play(|| cases.borrow_mut().pop_front(), |played| progress.borrow_mut().note(played, args.json))
     }))
     .await?;
     Ok(progress.into_inner().all_well)

@@ -125,3 +125,39 @@ fn hash(of: &impl std::hash::Hash) -> u64 {
     of.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls() -> Vec<CallId> {
+        let call = |number: u32, effect: bool| {
+            let place = r#"{"service":"s3","operation":null,"method":"PUT","path":"/"}"#;
+            let json = format!(
+                r#"{{"state":"Seal the ledger","what":"s3 PUT {number}","nth":1,"order":{number},"effect":{effect},
+                "function":"ledger-verify","at":{place},"begins":null}}"#
+            );
+            serde_json::from_str(&json).unwrap()
+        };
+        vec![call(1, false), call(2, true)]
+    }
+
+    #[test]
+    fn every_call_meets_every_fault_and_only_effects_a_killer() {
+        let cases = all(Strategy::Switch, &calls(), &Fault::ALL);
+        assert_eq!(cases.len(), 11);
+        assert_eq!(cases[10].id(), "switch | Seal the ledger: s3 PUT 2 KILLED");
+    }
+
+    #[test]
+    fn pairs_are_two_calls_in_the_order_of_the_run_and_the_same_each_time() {
+        let pairs_of = |count| pairs(Strategy::Switch, &calls(), count);
+        let made = pairs_of(12);
+        assert_eq!(made.len(), 12);
+        assert_eq!(made, pairs_of(12));
+        for pair in made {
+            let [first, second] = &pair.troubles[..] else { panic!("{pair:?}") };
+            assert!(first.call.order < second.call.order && first.fault != Fault::Failing, "{pair:?}");
+        }
+    }
+}

@@ -132,3 +132,129 @@ pub(super) fn recovery_serves(seen: &Seen) -> bool {
 pub(super) fn primary_serves(seen: &Seen) -> bool {
     pen(&seen.pens) == Pen::Primary && seen.traffic == Some(Side::Primary)
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_rules::Outcome;
+    use serde_json::json;
+
+    use super::*;
+
+    const PRIMARY: PenState = PenState::Open { epoch: 1, holder: Holder::Primary };
+    const RECOVERY: PenState = PenState::Open { epoch: 2, holder: Holder::Recovery };
+
+    fn recovered() -> Seen {
+        Seen {
+            proof: Verdict::Proven,
+            findings: Vec::new(),
+            lost: Vec::new(),
+            pens: vec![RECOVERY; 2],
+            traffic: Some(Side::Recovery),
+            moved_by: 2,
+            answers: Some(Side::Recovery),
+            stacks: vec![("cell-e2".to_owned(), "run".to_owned())],
+        }
+    }
+
+    fn untouched() -> Seen {
+        Seen {
+            pens: vec![PRIMARY; 2],
+            traffic: Some(Side::Primary),
+            moved_by: 0,
+            answers: Some(Side::Primary),
+            stacks: Vec::new(),
+            ..recovered()
+        }
+    }
+
+    fn ended(outcome: &str) -> End {
+        End { name: "run".to_owned(), outcome: outcome.to_owned(), reason: "why".to_owned() }
+    }
+
+    fn manifest(outcome: Outcome) -> Manifest {
+        Manifest {
+            plan: "aex".to_owned(),
+            run: "run".to_owned(),
+            admitted: None,
+            outcome,
+            reason: "why".to_owned(),
+            closed_at: jiff::Timestamp::UNIX_EPOCH,
+            facts: json!({}),
+            records: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_well_is_nowhere_forbidden() {
+        for (seen, stored) in [(recovered(), [false; 2]), (untouched(), [true; 2])] {
+            assert_eq!(forbidden(&seen, &seen.pens, &stored), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn each_thing_that_may_never_be_is_found() {
+        let spoilt: [(&str, fn(&mut Seen)); 6] = [
+            ("is Broken", |seen| seen.proof = Verdict::Broken),
+            ("are lost", |seen| seen.lost.push("log/ME1/1".to_owned())),
+            ("may write", |seen| seen.pens[1] = PRIMARY),
+            ("may write", |seen| (seen.pens[0], seen.traffic) = (PRIMARY, None)),
+            ("may write", |seen| (*seen, seen.answers) = (untouched(), Some(Side::Recovery))),
+            ("may write", |seen| (*seen, seen.traffic) = (untouched(), Some(Side::Recovery))),
+        ];
+        for (wanted, spoil) in spoilt {
+            let mut seen = recovered();
+            spoil(&mut seen);
+            let wrongs = forbidden(&seen, &[], &[]);
+            assert!(wrongs.len() == 1 && wrongs[0].contains(wanted), "{wanted}: {wrongs:?}");
+        }
+        let seen = recovered();
+        assert_eq!(
+            forbidden(&seen, &[RECOVERY, RECOVERY], &[false, true]).len(),
+            1,
+            "a fenced put was stored"
+        );
+        assert_eq!(
+            forbidden(&seen, &[PRIMARY, RECOVERY], &[false, false]).len(),
+            1,
+            "its own put was refused"
+        );
+    }
+
+    #[test]
+    fn an_end_is_what_was_seen_and_not_what_the_run_says() {
+        let well =
+            |end: &str, outcome: Outcome, seen: &Seen| run(&ended(end), Some(&manifest(outcome)), seen);
+        assert_eq!(well("Recovered", Outcome::Recovered, &recovered()), (Came::Recovery, Vec::new()));
+        assert_eq!(well("StoodDown", Outcome::StoodDown, &untouched()), (Came::Primary, Vec::new()));
+        assert_eq!(well("Halted", Outcome::Halted, &untouched()), (Came::Halted, Vec::new()));
+
+        let elsewhere = Seen { answers: Some(Side::Primary), ..recovered() };
+        let by_another = Seen { moved_by: 3, ..recovered() };
+        let left = Seen { stacks: recovered().stacks, ..untouched() };
+        let wrong = [
+            ("Recovered", Outcome::Recovered, &untouched()),
+            ("Recovered", Outcome::Recovered, &elsewhere),
+            ("Recovered", Outcome::Recovered, &by_another),
+            ("Recovered", Outcome::Halted, &recovered()),
+            ("StoodDown", Outcome::StoodDown, &left),
+            ("Halted", Outcome::Halted, &left),
+            ("Broken", Outcome::Broken, &untouched()),
+            ("Superseded", Outcome::Superseded, &untouched()),
+            ("", Outcome::Halted, &untouched()),
+        ];
+        for (end, outcome, seen) in wrong {
+            assert!(!well(end, outcome, seen).1.is_empty(), "{end} of {seen:?} passes");
+        }
+        assert!(!run(&ended("Recovered"), None, &recovered()).1.is_empty(), "there is no manifest");
+    }
+
+    #[test]
+    fn the_whole_pen_is_one_sides_under_one_epoch() {
+        let newer = PenState::Open { epoch: 3, holder: Holder::Recovery };
+        assert_eq!(pen(&[PRIMARY, PRIMARY]), Pen::Primary);
+        assert_eq!(pen(&[RECOVERY, RECOVERY]), Pen::Recovery(2));
+        for halves in [[RECOVERY, newer], [PRIMARY, RECOVERY], [RECOVERY, PenState::Unopened]] {
+            assert_eq!(pen(&halves), Pen::Neither, "{halves:?}");
+        }
+    }
+}
