@@ -37,6 +37,9 @@ struct Args {
     /// Only cases whose name has this in it.
     #[arg(long)]
     only: Option<String>,
+    /// No case whose name has this in it; may be said several times.
+    #[arg(long)]
+    skip: Vec<String>,
     /// Besides, so many pairs of faults, the same ones each time.
     #[arg(long, default_value_t = 0)]
     pairs: usize,
@@ -124,6 +127,7 @@ fn cases(args: &Args, calls: &[lifeboat_tests::matrix::call::CallId], results: &
     let mut cases = case::all(args.strategy, calls, &faults);
     cases.extend(case::pairs(args.strategy, calls, args.pairs));
     cases.retain(|case| args.only.as_ref().is_none_or(|only| case.id().contains(only.as_str())));
+    cases.retain(|case| !args.skip.iter().any(|skip| case.id().contains(skip.as_str())));
     cases.retain(|case| !results.has(case));
     cases
 }

@@ -193,6 +193,9 @@ fn what(at: &Place, state: Option<&str>) -> String {
     if let Some(operation) = &at.operation {
         return format!("{} {operation}", at.service);
     }
+    if at.service != "s3" {
+        return format!("{} {} {}", at.service, at.method, at.path.trim_start_matches("/2013-04-01/"));
+    }
     let path = at.path.replace("%2F", "/");
     let (key, query) = path.split_once('?').unwrap_or((&path, ""));
     let of = state.map_or(String::new(), |state| format!(" of {state}"));
@@ -251,5 +254,52 @@ fn function<'a>(
         (PREPARE, Some("cloudformation")) => "stack-launch",
         (PREPARE, _) => "ledger-verify",
         _ => tasks.iter().find(|(_, name, _)| name == state).map_or("", |task| task.2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(service: &str, method: &str, path: &str) -> String {
+        let place = Place {
+            service: service.to_owned(),
+            operation: None,
+            method: method.to_owned(),
+            path: path.to_owned(),
+        };
+        what(&place, None)
+    }
+
+    #[test]
+    fn a_call_is_told_as_people_write_it() {
+        for (method, path, told_as) in [
+            (
+                "PUT",
+                "/{log}/log/ME1/00000000000000000006.ndjson?x-id=PutObject",
+                "s3 PUT {log}/log/ME1/6.ndjson",
+            ),
+            ("GET", "/{log}/?list-type=2&prefix=log%2FME1%2F", "s3 LIST {log}/log/ME1/"),
+            (
+                "GET",
+                "/{control}/?list-type=2&prefix=epoch%2F{plan}%2F&start-after=epoch%2F{plan}%2F00000000000000000002",
+                "s3 LIST {control}/epoch/{plan}/ behind epoch/{plan}/2",
+            ),
+            ("PUT", "/{evidence}/{plan}/*/*-Seal-the-ledger-*-intent.json?*", "s3 PUT evidence: intent"),
+            ("PUT", "/{evidence}/{plan}/*/left/*-Confirm-the-flip-*-receipts-*", "s3 PUT evidence: receipts"),
+            ("GET", "/{evidence}/{plan}/*/*GetObject", "s3 GET evidence: records"),
+            ("PUT", "/{evidence}/{plan}/*/manifest.json?x-id=PutObject", "s3 PUT evidence: manifest"),
+        ] {
+            assert_eq!(told("s3", method, path), told_as);
+        }
+        // Two reads of one zone differ in what they ask for.
+        let asks = told("route53", "GET", "/2013-04-01/hostedzone/{zone}/rrset?name=a&type=TXT");
+        assert_eq!(asks, "route53 GET hostedzone/{zone}/rrset?name=a&type=TXT");
+    }
+
+    #[test]
+    fn what_a_step_has_left_is_told_without_its_attempt_and_digest() {
+        let path = "/{evidence}/{plan}/*/left/2026-11-27T22%3A43%3A31.350Z-Confirm-the-flip-0-receipts-4a93.json?x-id=PutObject";
+        assert_eq!(left(path, "Confirm-the-flip"), "receipts");
     }
 }

@@ -81,7 +81,7 @@ impl Case {
 
     /// Which of two ways out a person takes where there are two: half of the cases go on, half go back.
     pub(super) fn goes_on(&self) -> bool {
-        hash(&self.id()) % 2 == 0
+        hash(&self.id()).is_multiple_of(2)
     }
 }
 

@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn each_thing_that_may_never_be_is_found() {
-        let spoilt: [(&str, fn(&mut Seen)); 6] = [
+        type Spoil = fn(&mut Seen);
+        let spoilt: [(&str, Spoil); 6] = [
             ("is Broken", |seen| seen.proof = Verdict::Broken),
             ("are lost", |seen| seen.lost.push("log/ME1/1".to_owned())),
             ("may write", |seen| seen.pens[1] = PRIMARY),
