@@ -204,6 +204,13 @@ impl<'a> State<'a> {
         name.strip_prefix("${")?.strip_suffix('}')
     }
 
+    /// The function that a task calls, by the name under which it is deployed.
+    pub fn deployed(self) -> Option<&'static str> {
+        let function = self.function()?;
+        let plain = |name: &str| name.replace('-', "").to_lowercase();
+        crate::DEPLOYED.into_iter().find(|name| plain(function) == format!("{}arn", plain(name)))
+    }
+
     /// The name of the action that a task asks its function for.
     pub fn action(self) -> Option<&'a str> {
         let action = self.body["Arguments"]["Payload"]["action"].as_object()?;

@@ -7,6 +7,8 @@ pub mod drill;
 pub mod given;
 pub mod independence;
 pub mod leased;
+pub mod light;
+pub mod matrix;
 pub mod page;
 pub mod replayed;
 pub mod scale;

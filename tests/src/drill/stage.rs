@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::setting::{Ledger, Setting};
-use crate::FUNCTIONS;
 use crate::world::delivery::DeliveryStream;
-use crate::world::deploy::{Packing, StackSpec, create_foundation, create_stack, package, upload};
+use crate::world::deploy::{StackSpec, create_foundation, create_stack, upload_packages};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::relay::Relay;
 use crate::world::{World, places};
@@ -136,7 +135,7 @@ impl Stage {
         let plan = read_plan(world, control_bucket, &plan_key).await?;
 
         report("packaging the Lambdas and deploying infra/orchestrator.yaml");
-        let (prefix, definition) = upload_packages(world, control_bucket).await?;
+        let (prefix, definition) = upload_packages(world, &recovery, control_bucket).await?;
         let orchestrator = create_stack(
             &recovery,
             &StackSpec::new("aex-orchestrator", &infra.join("orchestrator.yaml"))
@@ -374,27 +373,6 @@ impl Stage {
         let bytes = object.body.collect().await.doing(what)?.to_vec();
         serde_json::from_slice(&bytes).doing(what)
     }
-}
-
-async fn upload_packages(world: &World, bucket: &str) -> Result<(String, String), WorldError> {
-    let clients = world.clients(world.recovery());
-    let mut packages = Vec::new();
-    let mut digests = String::new();
-    for function in FUNCTIONS {
-        let package = package(&places::binary(function)?, &world.run().scratch(), Packing::Stored)?;
-        digests.push_str(&package.sha256);
-        packages.push((function, package));
-    }
-    let definition = places::repository().join("statemachine/failover.asl.json");
-    digests
-        .push_str(&std::fs::read_to_string(&definition).doing(|| format!("read {}", definition.display()))?);
-    let prefix = format!("packages/{}/", lifeboat_rules::evidence::sha256(digests.as_bytes()));
-    for (function, package) in packages {
-        upload(&clients, bucket, &format!("{prefix}{function}.zip"), &package.path).await?;
-    }
-    let key = format!("{prefix}failover.asl.json");
-    upload(&clients, bucket, &key, &definition).await?;
-    Ok((prefix, key))
 }
 
 async fn read_plan(world: &World, bucket: &str, key: &str) -> Result<Plan, WorldError> {

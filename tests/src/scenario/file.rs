@@ -74,6 +74,8 @@ pub enum Event {
     Start(Vec<String>),
     /// A person stops a run in a state, before the state's step acts.
     Stop(InState),
+    /// The process that a function runs in is killed: one of the seven, by its name.
+    Crash(String),
     /// Every step of a run is called again, with the request that its evidence recorded.
     Redrive(String),
     /// Nothing happens until something is so.
@@ -108,6 +110,7 @@ impl Event {
             Event::Alarm(_) => "alarm",
             Event::Start(_) => "start",
             Event::Stop(_) => "stop",
+            Event::Crash(_) => "crash",
             Event::Redrive(_) => "redrive",
             Event::Wait(_) => "wait",
             Event::Fault(_) => "fault",

@@ -133,6 +133,7 @@ impl<'a> Play<'a> {
             Event::Alarm(news) => self.alarm(news).await,
             Event::Start(names) => self.start(names).await,
             Event::Stop(at) => self.stop(at).await,
+            Event::Crash(function) => self.crash(function),
             Event::Redrive(run) => self.redrive(run).await,
             Event::Wait(until) => self.wait(until).await,
             Event::Fault(order) => self.fault(order),
@@ -345,6 +346,13 @@ impl<'a> Play<'a> {
         stop.send().await.doing(what)?;
         let released = tokio::time::timeout(WAIT_MAX, proxy.release(rule)).await;
         released.map(|_| ()).map_err(|_| late())
+    }
+
+    fn crash(&self, function: &str) -> Result<(), WorldError> {
+        match self.world.kill_function(&format!("lifeboat-{}-{function}", self.stage.plan.name)) {
+            0 => Err(WorldError::failed(format!("kill {function}"), "no process runs it")),
+            _ => Ok(()),
+        }
     }
 
     /// Calls each step of the run again, in the order of the definition: what a redrive does, and a duplicate that comes
@@ -651,12 +659,9 @@ fn function_of(state: &str) -> Result<&'static str, WorldError> {
     let what = || format!("find the function of the state {state:?}");
     let definition = Definition::read().doing(what)?;
     let tasks = definition.tasks();
-    let function = tasks.iter().find(|task| task.name == state).and_then(|task| task.function());
-    let plain = |name: &str| name.replace('-', "").to_lowercase();
-    crate::DEPLOYED
-        .into_iter()
-        .find(|name| function.is_some_and(|function| plain(function) == format!("{}arn", plain(name))))
-        .ok_or_else(|| WorldError::failed(what(), format!("the definition says {function:?}")))
+    let task = tasks.iter().find(|task| task.name == state);
+    task.and_then(|task| task.deployed())
+        .ok_or_else(|| WorldError::failed(what(), "the definition has no such task of ours"))
 }
 
 /// What the exchange of a side says of itself; null where nobody answers.

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod deploy;
 pub mod dns;
 pub mod error;
+mod functions;
 pub mod iam;
 pub mod keeper;
 pub mod ministack;

@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 use crate::{holds, orchestrator};
 
 /// Failures of Lambda itself, after which the outcome is unknown or nothing has happened.
-const LAMBDA_ERRORS: [&str; 8] = [
+const LAMBDA_ERRORS: [&str; 9] = [
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
     "Lambda.ClientExecutionTimeoutException",
-    // Out of memory, or out of time: an unknown outcome, and every effect may be done again.
+    // Out of memory, killed, or out of time: an unknown outcome, and every effect may be done again.
     "Lambda.Unknown",
+    "Runtime.ExitError",
     "Sandbox.Timedout",
     "States.Timeout",
 ];

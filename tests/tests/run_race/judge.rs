@@ -8,10 +8,11 @@ use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Manifest, Phase, Record, manifest_key, prefix};
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::{Outcome, epoch};
+use lifeboat_tests::light::lines;
+use lifeboat_tests::light::runs::End;
 use serde_json::Value;
 
-use crate::runs::End;
-use crate::stage::{self, Stage};
+use crate::stage::Stage;
 
 /// The states that a run may go into which does not get its epoch. None of them has an effect on anything that the winner
 /// has: the claim creates an object or finds that it exists, the others observe and record.
@@ -52,17 +53,19 @@ pub async fn judge(stage: &mut Stage, epoch: u64, winner: &End, loser: &End) -> 
 
 async fn claim(stage: &Stage, epoch: u64, winner: &End) {
     assert_eq!(stage.newest_epoch().await, epoch, "one epoch was claimed, and no more");
-    let claim: Claim = stage.json(&stage.control_bucket, &epoch::key(&stage.plan.name, epoch)).await;
+    let light = &stage.light;
+    let claim: Claim = light.json(&light.control_bucket, &epoch::key(&light.plan.name, epoch)).await.unwrap();
     assert_eq!((claim.epoch, claim.run.as_str()), (epoch, winner.name.as_str()));
     let key = lifeboat_ledger::slot::fence_key(epoch);
-    let fence: Value = stage.json(&stage.log_bucket, &key).await;
+    let fence: Value = light.json(&light.log_bucket, &key).await.unwrap();
     assert_eq!(fence["run"], winner.name.as_str(), "the fence is the winner's");
 }
 
 /// One stack a round, with the winner's name on it.
 async fn stacks(stage: &Stage, epoch: u64, winner: &End) {
-    let expected = (stage.plan.stack_name("cell", epoch), "CREATE_COMPLETE".to_owned(), winner.name.clone());
-    assert_eq!(stage.stacks().await, [expected]);
+    let expected =
+        (stage.light.plan.stack_name("cell", epoch), "CREATE_COMPLETE".to_owned(), winner.name.clone());
+    assert_eq!(stage.light.stacks().await.unwrap(), [expected]);
 }
 
 /// The winner's seal and its open, and no other control entry; nothing that was acknowledged is lost.
@@ -77,25 +80,28 @@ async fn ledger(stage: &mut Stage, epoch: u64, winner: &End) {
 }
 
 async fn zone(stage: &Stage, epoch: u64) {
-    let records = &stage.plan.dns.records;
+    let plan = &stage.light.plan;
+    let records = &plan.dns.records;
     let mut expected = wanted(records, Side::Recovery);
-    expected.push(fence_record(&stage.plan, &last_fence(records, Side::Recovery, epoch)));
-    assert_eq!(stage.zone().await, stage::lines(&expected));
+    expected.push(fence_record(plan, &last_fence(records, Side::Recovery, epoch)));
+    assert_eq!(stage.light.zone().await.unwrap(), lines(&expected));
 }
 
 async fn manifest(stage: &Stage, run: &str) -> Manifest {
-    stage.json(&stage.evidence_bucket, &manifest_key(&stage.plan.name, run)).await
+    let light = &stage.light;
+    light.json(&light.evidence_bucket, &manifest_key(&light.plan.name, run)).await.unwrap()
 }
 
 /// The loser's own record of what it did: nothing.
 async fn losers_evidence(stage: &Stage, winner: &End, loser: &End) -> Loser {
-    let key = manifest_key(&stage.plan.name, &loser.name);
+    let light = &stage.light;
+    let key = manifest_key(&light.plan.name, &loser.name);
     let (mut claims, mut fenced) = (0, 0);
-    for record in stage.keys(&stage.evidence_bucket, &prefix(&stage.plan.name, &loser.name)).await {
+    for record in light.keys(&light.evidence_bucket, &prefix(&light.plan.name, &loser.name)).await.unwrap() {
         if record == key {
             continue;
         }
-        let record: Record = stage.json(&stage.evidence_bucket, &record).await;
+        let record: Record = light.json(&light.evidence_bucket, &record).await.unwrap();
         let state = record.step.name.as_str();
         assert!(WITHOUT_EFFECT.contains(&state), "{} went into `{state}`", loser.name);
         claims += u32::from(state == "Claim the epoch");

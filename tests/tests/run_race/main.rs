@@ -2,17 +2,13 @@
 //! brings the recovery side up, the other ends `Superseded`, and nothing of the winner's is touched. Each round is set back
 //! by `lifeboat handback`, which must succeed each time.
 //!
-//! What is real: the templates, the state machine, the six Lambdas, the `lifeboat` command, SNS from the alarm in every other
-//! round. What stands in, and what is not proven for that: the exchange is a server of this test's ([`exchange`]) which
-//! replays the log and says how far it came, so nothing here shows that a stack's application comes up; the plan has one
-//! stack with a topic in it, one stream and one record; the primary's entries are this test's own; AWS is the emulator.
+//! What is real and what stands in is the light stage's (`lifeboat_tests::light`), with SNS from the alarm in every other round; one
+//! stream, and the primary's entries are this test's own.
 //!
 //! By hand, as long as it is documented: `LIFEBOAT_ROUNDS=200 cargo test --package lifeboat-tests --test run_race --
 //! --nocapture`.
 
-mod exchange;
 mod judge;
-mod replica;
 mod runs;
 mod stage;
 
@@ -20,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use judge::Loser;
 use lifeboat_tests::drill;
+use lifeboat_tests::light::runs::{End, is_of_alarm};
 use lifeboat_tests::world::{World, WorldOptions};
-use runs::{End, Starts};
+use runs::Starts;
 use stage::Stage;
 
 /// Without the variable: enough to see both kinds of start more than once.
@@ -60,7 +57,7 @@ async fn of_two_runs_one_claims_and_the_other_touches_nothing() {
             Loser::Refused => refused += 1,
             Loser::StoodDown => stood_down += 1,
         }
-        let alarm_won = runs::is_of_alarm(&winner.name);
+        let alarm_won = is_of_alarm(&winner.name);
         of_alarm += u32::from(alarm_won);
         stage.set_back(before + 1, alarm_won).await;
         let End { name: loser, outcome, .. } = loser;

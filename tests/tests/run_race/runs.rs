@@ -1,14 +1,12 @@
-//! Starting runs and following them to their end.
+//! Starting the two runs of a round.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aws_sdk_sfn::types::ExecutionStatus;
 use futures::future::join_all;
-use serde_json::{Value, json};
+use lifeboat_tests::light::runs::{self, End};
 
 use crate::stage::Stage;
 
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// From the alarm to the execution: SNS and one Lambda.
 const START_WITHIN: Duration = Duration::from_secs(30);
 
@@ -34,14 +32,6 @@ impl Starts {
     }
 }
 
-/// How a run ended.
-#[derive(Debug)]
-pub struct End {
-    pub name: String,
-    pub outcome: String,
-    pub reason: String,
-}
-
 /// Starts the two runs of a round, and returns their names.
 pub async fn start_two(stage: &Stage, round: u32, starts: Starts) -> [String; 2] {
     let hand = |which: &str| by_hand(stage, format!("by-hand-{round}-{which}"));
@@ -56,68 +46,23 @@ pub async fn start_two(stage: &Stage, round: u32, starts: Starts) -> [String; 2]
 }
 
 async fn by_hand(stage: &Stage, name: String) -> String {
-    let input = json!({
-        "mode": "failover",
-        "plan": { "key": stage.plan_key() },
-        "trigger": { "kind": "operator", "by": "the race", "reason": "the primary Region is gone" },
-    });
-    let start = stage.clients.sfn.start_execution().state_machine_arn(&stage.state_machine_arn);
-    start.name(&name).input(input.to_string()).send().await.unwrap();
+    runs::by_hand(&stage.light, &name, "the primary Region is gone").await.unwrap();
     name
 }
 
-async fn names(stage: &Stage) -> Vec<String> {
-    let sfn = &stage.clients.sfn;
-    let listed = sfn.list_executions().state_machine_arn(&stage.state_machine_arn).send().await.unwrap();
-    listed.executions().iter().map(|execution| execution.name().to_owned()).collect()
-}
-
-/// Lets the alarm fire, and waits until its run is there. (Executions are listed the newest first.)
+/// Lets the alarm fire, and waits until its run is there.
 async fn alarm(stage: &Stage) -> String {
-    let known = names(stage).await;
-    stage.fire_alarm().await;
-    let deadline = Instant::now() + START_WITHIN;
-    loop {
-        let found = names(stage).await;
-        if let Some(name) = found.into_iter().find(|name| is_of_alarm(name) && !known.contains(name)) {
-            return name;
-        }
-        assert!(Instant::now() < deadline, "the alarm started no run within {START_WITHIN:?}");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// Whether the alarm started the run of this name.
-pub fn is_of_alarm(name: &str) -> bool {
-    name.starts_with("alarm-")
+    let known = runs::names(&stage.light).await.unwrap();
+    runs::fire_alarm(&stage.light).await.unwrap();
+    let run = runs::of_alarm(&stage.light, &known, START_WITHIN).await.unwrap();
+    run.unwrap_or_else(|| panic!("the alarm started no run within {START_WITHIN:?}"))
 }
 
 /// Waits until all have ended.
 pub async fn follow(stage: &Stage, names: &[String], within: Duration) -> Vec<End> {
-    let deadline = Instant::now() + within;
-    join_all(names.iter().map(async |name| {
-        loop {
-            if let Some(end) = end(stage, name).await {
-                return end;
-            }
-            assert!(Instant::now() < deadline, "run {name} did not end within {within:?}");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }))
-    .await
-}
-
-async fn end(stage: &Stage, name: &str) -> Option<End> {
-    let arn = format!("{}:{name}", stage.state_machine_arn.replace(":stateMachine:", ":execution:"));
-    let found = stage.clients.sfn.describe_execution().execution_arn(arn).send().await.unwrap();
-    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    let (outcome, reason) = match found.status() {
-        ExecutionStatus::Running => return None,
-        ExecutionStatus::Succeeded => {
-            let output: Value = serde_json::from_str(found.output().unwrap_or_default()).unwrap();
-            (text(output["outcome"].as_str()), text(output["reason"].as_str()))
-        }
-        _ => (text(found.error()), text(found.cause())),
-    };
-    Some(End { name: name.to_owned(), outcome, reason })
+    join_all(names.iter().map(|name| runs::follow(&stage.light, name, within)))
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
 }

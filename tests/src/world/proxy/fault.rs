@@ -16,6 +16,7 @@ pub struct Scope {
     operation: Option<String>,
     method: Option<String>,
     path_prefix: Option<String>,
+    path_like: Option<String>,
     says: Option<String>,
 }
 
@@ -60,6 +61,11 @@ impl Scope {
         Self { path_prefix: Some(prefix.to_owned()), ..self }
     }
 
+    /// And only at this path and query, where `*` stands for any text.
+    pub fn path_like(self, pattern: &str) -> Self {
+        Self { path_like: Some(pattern.to_owned()), ..self }
+    }
+
     /// And only with this text in the body: tells one epoch's write from another's at the same place.
     pub fn says(self, text: &str) -> Self {
         Self { says: Some(text.to_owned()), ..self }
@@ -77,7 +83,22 @@ impl Scope {
             && same(&self.operation, call.operation.as_deref())
             && same(&self.method, Some(&call.method))
             && self.path_prefix.as_ref().is_none_or(|prefix| call.path.starts_with(prefix.as_str()))
+            && self.path_like.as_ref().is_none_or(|pattern| is_like(&call.path, pattern))
     }
+}
+
+/// Whether `text` is `pattern`, with any text where it has a `*`.
+pub fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return text == pattern };
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    // The earliest place of each piece leaves the most for those behind it.
+    for piece in pieces {
+        let Some((_, behind)) = text.split_once(piece) else { return false };
+        text = behind;
+    }
+    text.ends_with(last)
 }
 
 impl Scope {
@@ -159,13 +180,53 @@ impl Gate {
     }
 }
 
+/// Which of the calls in its scope a fault meets. Without more it is all of them, from now on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meets {
+    /// None before a call in this scope has come by.
+    pub after: Option<Scope>,
+    /// Then so many pass.
+    pub pass: u32,
+    /// Then so many are met; all, where nothing is said.
+    pub times: Option<u32>,
+}
+
+impl Meets {
+    /// The next `times`.
+    pub fn times(times: u32) -> Self {
+        Self { times: Some(times), ..Self::default() }
+    }
+}
+
 #[derive(Debug)]
 struct Rule {
     id: RuleId,
     scope: Scope,
     fault: Fault,
-    times_left: Option<u32>,
+    meets: Meets,
     gate: Option<Gate>,
+}
+
+impl Rule {
+    /// Whether the rule meets a call, which is counted: towards what it waits for, what it lets pass, what it meets.
+    fn meets(&mut self, call: &Call, body: Option<&[u8]>) -> bool {
+        if let Some(after) = &self.meets.after {
+            if after.covers(call) && after.covers_body(body) {
+                self.meets.after = None;
+            }
+            return false;
+        }
+        if self.is_used_up() || !self.scope.covers(call) || !self.scope.covers_body(body) {
+            return false;
+        }
+        let passes = self.meets.pass > 0;
+        self.meets.pass = self.meets.pass.saturating_sub(1);
+        !passes
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.meets.times == Some(0)
+    }
 }
 
 /// The rules in force, oldest first.
@@ -177,11 +238,11 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn add(&mut self, scope: Scope, fault: Fault, times: Option<u32>) -> RuleId {
+    pub(super) fn add(&mut self, scope: Scope, fault: Fault, meets: Meets) -> RuleId {
         self.given += 1;
         let id = RuleId(self.given);
         let gate = (fault == Fault::Hold).then(Gate::new);
-        self.rules.push(Rule { id, scope, fault, times_left: times, gate });
+        self.rules.push(Rule { id, scope, fault, meets, gate });
         id
     }
 
@@ -200,7 +261,10 @@ impl Rules {
 
     /// Whether a rule's say about the call depends on its body.
     pub(super) fn depend_on_body(&self, call: &Call) -> bool {
-        self.rules.iter().any(|rule| rule.scope.says.is_some() && rule.scope.covers(call))
+        self.rules.iter().any(|rule| {
+            let scopes = [Some(&rule.scope), rule.meets.after.as_ref()];
+            scopes.into_iter().flatten().any(|scope| scope.says.is_some() && scope.covers(call))
+        })
     }
 
     pub(super) fn lift(&mut self, id: RuleId) -> bool {
@@ -217,7 +281,7 @@ impl Rules {
     pub(super) fn judge(&mut self, call: &Call, body: Option<&[u8]>) -> Verdict {
         let mut verdict = Verdict::default();
         for rule in &mut self.rules {
-            if rule.times_left == Some(0) || !rule.scope.covers(call) || !rule.scope.covers_body(body) {
+            if !rule.meets(call, body) {
                 continue;
             }
             match rule.fault {
@@ -228,10 +292,10 @@ impl Rules {
                 _ => continue,
             }
             *self.met.entry(rule.id.0).or_default() += 1;
-            rule.times_left = rule.times_left.map(|left| left.saturating_sub(1));
+            rule.meets.times = rule.meets.times.map(|left| left.saturating_sub(1));
         }
         // One that still holds calls stays until it is lifted.
-        self.rules.retain(|rule| rule.times_left != Some(0) || rule.gate.is_some());
+        self.rules.retain(|rule| !rule.is_used_up() || rule.gate.is_some());
         verdict
     }
 }
@@ -267,10 +331,10 @@ mod tests {
     fn delays_add_up_and_the_oldest_end_counts() {
         let mut rules = Rules::default();
         let second = Duration::from_secs(1);
-        rules.add(Scope::everything(), Fault::Delay(second), None);
-        rules.add(Scope::region("r"), Fault::Throttle, None);
-        rules.add(Scope::everything(), Fault::Delay(second), None);
-        rules.add(Scope::everything(), Fault::Refuse, None);
+        rules.add(Scope::everything(), Fault::Delay(second), Meets::default());
+        rules.add(Scope::region("r"), Fault::Throttle, Meets::default());
+        rules.add(Scope::everything(), Fault::Delay(second), Meets::default());
+        rules.add(Scope::everything(), Fault::Refuse, Meets::default());
         let verdict = rules.judge(&call("a", Some("r"), "s3", "/"), None);
         assert_eq!((verdict.delay, verdict.fault), (2 * second, Some(Fault::Throttle)));
     }
@@ -279,12 +343,12 @@ mod tests {
     fn a_counted_rule_is_used_up_and_a_lifted_one_is_gone() {
         let mut rules = Rules::default();
         let one = call("a", Some("r"), "s3", "/");
-        rules.add(Scope::everything(), Fault::LoseAnswer, Some(2));
+        rules.add(Scope::everything(), Fault::LoseAnswer, Meets::times(2));
         let faults: Vec<_> = (0..3).map(|_| rules.judge(&one, None).fault).collect();
         assert_eq!(faults, [Some(Fault::LoseAnswer), Some(Fault::LoseAnswer), None]);
         assert_eq!(rules.met(RuleId(1)), 2, "it is used up, and what it did is known");
 
-        let rule = rules.add(Scope::everything(), Fault::Refuse, None);
+        let rule = rules.add(Scope::everything(), Fault::Refuse, Meets::default());
         assert!(rules.lift(rule));
         assert!(!rules.lift(rule));
         let verdict = rules.judge(&one, None);
@@ -296,7 +360,11 @@ mod tests {
         let mut rules = Rules::default();
         let one = call("a", Some("r"), "s3", "/log/1");
         assert!(!rules.depend_on_body(&one));
-        rules.add(Scope::everything().path_prefix("/log/").says("\"epoch\":2"), Fault::Refuse, None);
+        rules.add(
+            Scope::everything().path_prefix("/log/").says("\"epoch\":2"),
+            Fault::Refuse,
+            Meets::default(),
+        );
         assert!(rules.depend_on_body(&one));
         assert!(!rules.depend_on_body(&call("a", Some("r"), "s3", "/other")));
         assert_eq!(rules.judge(&one, Some(b"{\"epoch\":3}")).fault, None);
@@ -308,7 +376,7 @@ mod tests {
     async fn what_is_held_waits_for_the_rule_to_be_lifted_though_its_count_is_used_up() {
         let mut rules = Rules::default();
         let one = call("a", Some("r"), "s3", "/");
-        let rule = rules.add(Scope::everything(), Fault::Hold, Some(1));
+        let rule = rules.add(Scope::everything(), Fault::Hold, Meets::times(1));
         let mut held = rules.judge(&one, None).held.unwrap();
         assert!(rules.judge(&one, None).held.is_none());
         let waiting = tokio::time::timeout(Duration::from_millis(50), held.released()).await;
@@ -319,5 +387,31 @@ mod tests {
         drop(held);
         assert_eq!((answers.recv().await, answers.recv().await), (Some(412), None));
         assert!(rules.release(rule).is_none());
+    }
+
+    #[test]
+    fn a_pattern_stands_for_any_text_where_it_has_a_star() {
+        for like in ["/b/k?v=1", "/b/*", "*", "/b/k?v=*", "*k*v*", "/b/k?v=1*", "/*/k*=1"] {
+            assert!(is_like("/b/k?v=1", like), "{like}");
+        }
+        for other in ["/b/k", "/b/k?v=2", "b*", "*x*", "/b/*/k?v=1", "/b/k?v=1*1", ""] {
+            assert!(!is_like("/b/k?v=1", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_rule_waits_for_its_time_lets_calls_pass_and_meets_as_many_as_it_says() {
+        let mut rules = Rules::default();
+        let after = Some(Scope::everything().path_like("/evidence/*"));
+        let meets = Meets { after, pass: 1, times: Some(2) };
+        let rule = rules.add(Scope::everything().path_prefix("/log/"), Fault::Refuse, meets);
+        let met: Vec<u64> = ["/log/1", "/evidence/x", "/log/2", "/other", "/log/3", "/log/4", "/log/5"]
+            .into_iter()
+            .map(|path| {
+                rules.judge(&call("o", None, "s3", path), None);
+                rules.met(rule)
+            })
+            .collect();
+        assert_eq!(met, [0, 0, 0, 0, 1, 2, 2]);
     }
 }

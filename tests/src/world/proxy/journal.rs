@@ -72,6 +72,16 @@ impl Journal {
         self.lock().records.clone()
     }
 
+    /// How many calls there were so far.
+    pub(super) fn count(&self) -> usize {
+        self.lock().records.len()
+    }
+
+    /// All calls behind the first `count`.
+    pub(super) fn since(&self, count: usize) -> Vec<Record> {
+        self.lock().records.get(count..).map(<[Record]>::to_vec).unwrap_or_default()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

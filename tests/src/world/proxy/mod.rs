@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use call::Call;
-pub use fault::{Fault, RuleId, Scope};
+pub use fault::{Fault, Meets, RuleId, Scope, is_like};
 pub use journal::{Journal, Record};
 
 use super::error::{Doing as _, WorldError};
@@ -114,12 +114,17 @@ pub struct ProxyHandle {
 impl ProxyHandle {
     /// Adds a fault for every call in the scope, until it is lifted.
     pub fn add(&self, scope: Scope, fault: Fault) -> RuleId {
-        self.shared.rules().add(scope, fault, None)
+        self.add_where(scope, fault, Meets::default())
     }
 
     /// Adds a fault for the next `times` calls in the scope.
     pub fn add_times(&self, scope: Scope, fault: Fault, times: u32) -> RuleId {
-        self.shared.rules().add(scope, fault, Some(times))
+        self.add_where(scope, fault, Meets::times(times))
+    }
+
+    /// Adds a fault for some of the calls in the scope.
+    pub fn add_where(&self, scope: Scope, fault: Fault, meets: Meets) -> RuleId {
+        self.shared.rules().add(scope, fault, meets)
     }
 
     /// Lifts one fault; false when it was lifted or used up before.
@@ -166,6 +171,16 @@ impl ProxyHandle {
     /// Every call so far, in order of arrival.
     pub fn calls(&self) -> Vec<Record> {
         self.shared.journal.records()
+    }
+
+    /// How many calls there were so far: where [`Self::calls_since`] goes on from.
+    pub fn count(&self) -> usize {
+        self.shared.journal.count()
+    }
+
+    /// The calls behind the first `count`, in order of arrival.
+    pub fn calls_since(&self, count: usize) -> Vec<Record> {
+        self.shared.journal.since(count)
     }
 
     /// The calls so far that are in the scope: for asserting that something was, or never was, called.

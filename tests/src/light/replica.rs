@@ -1,9 +1,12 @@
-//! The log, read and verified from its beginning.
+//! One stream of the log, read and verified from its beginning.
 
 use aex::store::Store;
 use lifeboat_ledger::{Control, Tail};
 
+use crate::world::error::{Doing as _, WorldError};
+
 /// A reader of one stream.
+#[derive(Debug)]
 pub struct Replica {
     store: Store,
     tail: Tail,
@@ -17,11 +20,15 @@ impl Replica {
         Replica { store, tail: Tail::new(stream), controls: Vec::new(), entries: 0 }
     }
 
-    /// Reads to the end. What does not chain, or was written by somebody who had no right to, ends the test.
-    pub async fn read_on(&mut self) {
+    /// Reads to the end.
+    ///
+    /// # Errors
+    /// Where something does not chain, or was written by somebody who had no right to.
+    pub async fn read_on(&mut self) -> Result<(), WorldError> {
         let stream = self.tail.stream().to_owned();
-        while let Some(bytes) = self.store.segment(&stream, self.tail.next_seq()).await.unwrap() {
-            let entries = self.tail.absorb_segment(self.tail.next_seq(), &bytes).expect("the log is whole");
+        let what = || format!("read the stream {stream}");
+        while let Some(bytes) = self.store.segment(&stream, self.tail.next_seq()).await.doing(what)? {
+            let entries = self.tail.absorb_segment(self.tail.next_seq(), &bytes).doing(what)?;
             for (entry, _) in entries {
                 match entry.control {
                     Some(control) => self.controls.push(control),
@@ -29,6 +36,7 @@ impl Replica {
                 }
             }
         }
+        Ok(())
     }
 
     /// Where it stands.

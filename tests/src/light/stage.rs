@@ -1,0 +1,397 @@
+//! What must exist beforehand, and as little as will do.
+
+use std::borrow::Borrow;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use aex::store::Store;
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
+use lifeboat_rules::dns::RecordSet;
+use lifeboat_rules::plan::Strategy;
+use lifeboat_rules::{Plan, epoch};
+use serde::de::DeserializeOwned;
+use tokio::process::Command;
+
+use super::exchange::Place;
+use super::plan::{Made, plan};
+use crate::world::deploy::{StackSpec, create_foundation, create_stack, upload_packages};
+use crate::world::error::{Doing as _, WorldError};
+use crate::world::{Clients, World, clients, places};
+
+/// Evidence cannot be deleted for so long.
+const OBJECT_LOCK_DAYS: i32 = 1;
+/// Any one command of a person.
+const COMMAND_WITHIN: Duration = Duration::from_secs(120);
+
+/// What is to be set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The plan's name.
+    pub plan: &'static str,
+    /// How traffic moves.
+    pub strategy: Strategy,
+    /// The ledger's streams.
+    pub streams: &'static [&'static str],
+}
+
+impl Setting {
+    /// The private zone.
+    pub(super) fn zone(&self) -> String {
+        format!("{}.internal", self.plan)
+    }
+}
+
+/// What is set up.
+#[derive(Debug)]
+pub struct Stage {
+    /// The recovery Region, straight to the emulator: what no fault is to reach.
+    pub clients: Clients,
+    /// The plan, as the Lambdas read it.
+    pub plan: Plan,
+    /// The plan's file.
+    pub plan_file: String,
+    /// The log's bucket.
+    pub log_bucket: String,
+    /// The control bucket.
+    pub control_bucket: String,
+    /// The evidence bucket.
+    pub evidence_bucket: String,
+    /// The state machine.
+    pub state_machine_arn: String,
+    /// The alarm that starts runs.
+    pub alarm: String,
+    /// The zone, as Route 53 spells it.
+    pub zone_id: String,
+    /// Route 53, straight to the emulator.
+    pub route53: aws_sdk_route53::Client,
+    packages: Packages,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// Where the packages and the definition are.
+#[derive(Clone, Debug)]
+struct Packages {
+    bucket: String,
+    prefix: String,
+    definition: String,
+}
+
+impl Stage {
+    /// Deploys everything and opens every stream for the primary. Nobody looks at the primary or the ledger, or keeps the
+    /// gate, but who is asked to: there are no schedules.
+    ///
+    /// # Errors
+    /// The step that failed, with its cause.
+    pub async fn set(world: &World, setting: &Setting) -> Result<Stage, WorldError> {
+        Self::set_with(world, setting, None).await
+    }
+
+    /// The same for another plan in the same world, with the packages that are there.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub async fn set_beside(&self, world: &World, setting: &Setting) -> Result<Stage, WorldError> {
+        Self::set_with(world, setting, Some(self.packages.clone())).await
+    }
+
+    async fn set_with(
+        world: &World,
+        setting: &Setting,
+        packages: Option<Packages>,
+    ) -> Result<Stage, WorldError> {
+        let clients = world.clients(world.recovery());
+        let (infra, name) = (places::repository().join("infra"), setting.plan);
+        let strategy = setting.strategy.to_string();
+        let foundation = StackSpec::new(&format!("{name}-foundation"), &infra.join("foundation.yaml"))
+            .parameter("PlanName", name)
+            .parameter("DnsStrategy", &strategy)
+            .parameter("ZoneName", setting.zone())
+            .parameter("RecoveryVpcId", "vpc-00000000");
+        let foundation = create_foundation(&clients, foundation, OBJECT_LOCK_DAYS).await?;
+        let output = |key: &str| foundation.output(key).map(str::to_owned);
+        let (log_bucket, control_bucket) = (output("LogBucketName")?, output("ControlBucketName")?);
+        let (evidence_bucket, zone_id) = (output("EvidenceBucketName")?, output("HostedZoneId")?);
+
+        let packages = match packages {
+            Some(packages) => packages,
+            None => {
+                let (prefix, definition) = upload_packages(world, &clients, &control_bucket).await?;
+                Packages { bucket: control_bucket.clone(), prefix, definition }
+            }
+        };
+        let orchestrator = StackSpec::new(&format!("{name}-orchestrator"), &infra.join("orchestrator.yaml"))
+            .staged_in(&control_bucket)
+            .parameter("PlanName", name)
+            .parameter("DnsStrategy", &strategy)
+            .parameter("LogBucket", &log_bucket)
+            .parameter("ControlBucket", &control_bucket)
+            .parameter("EvidenceBucket", &evidence_bucket)
+            .parameter("HostedZoneId", zone_id.trim_start_matches("/hostedzone/"))
+            .parameter("StackRoleArn", "arn:aws:iam::000000000000:role/light-stacks")
+            .parameter("ArtifactBucket", &packages.bucket)
+            .parameter("ArtifactPrefix", &packages.prefix)
+            .parameter("DefinitionKey", &packages.definition)
+            .parameter("Architecture", "x86_64")
+            .parameter("DnsServer", world.dns_address().to_string());
+        let orchestrator = create_stack(&clients, &orchestrator).await?;
+
+        let place = Place::take().await?;
+        let made = Made {
+            log_bucket: &log_bucket,
+            zone_id: zone_id.trim_start_matches("/hostedzone/"),
+            health_check: foundation.outputs.get("HealthCheckId").map(String::as_str),
+            exchange: place.address(),
+        };
+        let file = world.run().file(&format!("{name}.yaml"));
+        let write = || format!("write {}", file.display());
+        std::fs::write(&file, serde_json::to_string_pretty(&plan(setting, &made)).doing(write)?)
+            .doing(write)?;
+        let environment = environment(world, [&control_bucket, &evidence_bucket], &orchestrator)?;
+        let mut stage = Stage {
+            plan: crate::given::plan(),
+            plan_file: file.display().to_string(),
+            state_machine_arn: orchestrator.output("StateMachineArn")?.to_owned(),
+            alarm: orchestrator.output("AlarmName")?.to_owned(),
+            route53: world.clients("us-east-1").route53,
+            clients,
+            log_bucket,
+            control_bucket,
+            evidence_bucket,
+            zone_id,
+            packages,
+            environment,
+        };
+        stage.take_schedules_away(world, setting.strategy).await?;
+        stage.succeed(&["plan", "upload", &stage.plan_file]).await?;
+        let key = format!("plan/{name}.json");
+        let bytes = stage.bytes(&stage.control_bucket, &key).await?;
+        stage.plan = Plan::from_json(&bytes)
+            .map_err(|problems| WorldError::failed(format!("read {key}"), format!("{problems:?}")))?;
+        let streams = setting.streams.iter().map(|stream| (*stream).to_owned()).collect();
+        place.serve(stage.store(), streams);
+        stage.put_primary_records().await?;
+        if setting.strategy == Strategy::Switch {
+            stage.succeed(&["dns", "prepare", "--plan", name, "--yes"]).await?;
+        }
+        stage.succeed(&["init", &stage.plan_file]).await?;
+        Ok(stage)
+    }
+
+    /// The plan's key in the control bucket.
+    pub fn plan_key(&self) -> String {
+        format!("plan/{}.json", self.plan.name)
+    }
+
+    /// The log, as an exchange reads and writes it.
+    pub fn store(&self) -> Store {
+        Store::new(&self.clients.config, &self.log_bucket, &self.plan.ledger.prefix)
+    }
+
+    /// Runs the `lifeboat` command as a person would, who has the names of buckets and state machine in the environment.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or has not ended within two minutes. How it ended is in its output.
+    pub async fn lifeboat(&self, args: &[&str]) -> Result<Output, WorldError> {
+        let what = || format!("lifeboat {}", args.join(" "));
+        output_of(&places::binary("lifeboat")?, args, &self.environment, what).await
+    }
+
+    /// As [`Self::lifeboat`], and it must succeed.
+    ///
+    /// # Errors
+    /// Where it does not; its output is in the error.
+    pub async fn succeed(&self, args: &[&str]) -> Result<(), WorldError> {
+        succeeded(&format!("lifeboat {}", args.join(" ")), &self.lifeboat(args).await?)
+    }
+
+    async fn take_schedules_away(&self, world: &World, strategy: Strategy) -> Result<(), WorldError> {
+        let mut kinds = vec!["probe", "checkpoints"];
+        if strategy == Strategy::Switch {
+            kinds.push("keeper");
+        }
+        for kind in kinds {
+            let schedule = self.alarm.replace("primary-down", kind);
+            let args = ["scheduler", "delete-schedule", "--name", &schedule];
+            let what = || format!("delete the schedule {schedule}");
+            let output = output_of(&world.venv().program("aws"), &args, &self.environment, what).await?;
+            succeeded(&what(), &output)?;
+        }
+        Ok(())
+    }
+
+    /// The newest epoch that is claimed; none before `lifeboat init`.
+    ///
+    /// # Errors
+    /// Where the emulator does not answer.
+    pub async fn newest_epoch(&self) -> Result<Option<u64>, WorldError> {
+        let keys = self.keys(&self.control_bucket, &epoch::prefix(&self.plan.name)).await?;
+        Ok(keys.iter().filter_map(|key| epoch::parse_key(&self.plan.name, key)).max())
+    }
+
+    /// Every stack of the plan's that is there: its name, its status, and the run that it says it is of.
+    ///
+    /// # Errors
+    /// Where the emulator does not answer.
+    pub async fn stacks(&self) -> Result<Vec<(String, String, String)>, WorldError> {
+        let of_runs = format!("{}-cell-", self.plan.name);
+        let mut found = Vec::new();
+        let mut pages = self.clients.cloudformation.describe_stacks().into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for stack in page.doing(|| "list the stacks".to_owned())?.stacks() {
+                let name = stack.stack_name().unwrap_or_default();
+                let status = stack.stack_status().map_or("none", |status| status.as_str());
+                if !name.starts_with(&of_runs) || status == "DELETE_COMPLETE" {
+                    continue;
+                }
+                let of = stack.tags().iter().find(|tag| tag.key() == Some("lifeboat-run"));
+                let run = of.and_then(|tag| tag.value()).unwrap_or("nobody").to_owned();
+                found.push((name.to_owned(), status.to_owned(), run));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The zone's record sets but its own NS and SOA.
+    ///
+    /// # Errors
+    /// Where the emulator does not answer.
+    pub async fn record_sets(&self) -> Result<Vec<ResourceRecordSet>, WorldError> {
+        let listed = self.route53.list_resource_record_sets().hosted_zone_id(&self.zone_id).send().await;
+        let mut sets = listed.doing(|| "list the records of the zone".to_owned())?.resource_record_sets;
+        sets.retain(|set| !matches!(set.r#type(), RrType::Ns | RrType::Soa));
+        Ok(sets)
+    }
+
+    /// The same, a line each, sorted.
+    ///
+    /// # Errors
+    /// As [`Self::record_sets`].
+    pub async fn zone(&self) -> Result<Vec<String>, WorldError> {
+        Ok(lines(self.record_sets().await?.iter().map(|set| {
+            let values = set.resource_records().iter().map(|record| record.value().to_owned());
+            let ttl = u32::try_from(set.ttl().unwrap_or(0)).unwrap_or_default();
+            RecordSet::new(set.name(), set.r#type().as_str(), ttl, values)
+        })))
+    }
+
+    /// The exchange's owner sets up its records; Lifeboat only ever moves them.
+    ///
+    /// # Errors
+    /// Where they are there already.
+    pub async fn put_primary_records(&self) -> Result<(), WorldError> {
+        let what = || "put the primary's records".to_owned();
+        let mut changes = Vec::new();
+        for record in &self.plan.dns.records {
+            let values = record.primary.iter().map(|value| ResourceRecord::builder().value(value).build());
+            let values: Result<Vec<_>, _> = values.collect();
+            let set = ResourceRecordSet::builder()
+                .name(&record.name)
+                .r#type(RrType::from(record.kind.to_string().as_str()))
+                .ttl(i64::from(record.ttl))
+                .set_resource_records(Some(values.doing(what)?))
+                .build()
+                .doing(what)?;
+            changes.push((ChangeAction::Create, set));
+        }
+        self.change_records(changes).await.doing(what)
+    }
+
+    /// Changes records as their owner, in one batch.
+    ///
+    /// # Errors
+    /// Where the emulator refuses the batch.
+    pub async fn change_records(
+        &self,
+        changes: Vec<(ChangeAction, ResourceRecordSet)>,
+    ) -> Result<(), WorldError> {
+        let what = || "change records".to_owned();
+        let mut batch = ChangeBatch::builder();
+        for (action, set) in changes {
+            batch =
+                batch.changes(Change::builder().action(action).resource_record_set(set).build().doing(what)?);
+        }
+        let change = self.route53.change_resource_record_sets().hosted_zone_id(&self.zone_id);
+        change.change_batch(batch.build().doing(what)?).send().await.doing(what).map(drop)
+    }
+
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// Where it is not there, or is not what is asked for.
+    pub async fn json<T: DeserializeOwned>(&self, bucket: &str, key: &str) -> Result<T, WorldError> {
+        let bytes = self.bytes(bucket, key).await?;
+        serde_json::from_slice(&bytes).doing(|| format!("read s3://{bucket}/{key}"))
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// Where it is not there.
+    pub async fn bytes(&self, bucket: &str, key: &str) -> Result<Vec<u8>, WorldError> {
+        let what = || format!("read s3://{bucket}/{key}");
+        let object = self.clients.s3.get_object().bucket(bucket).key(key).send().await.doing(what)?;
+        Ok(object.body.collect().await.doing(what)?.to_vec())
+    }
+
+    /// Every key below `prefix`.
+    ///
+    /// # Errors
+    /// Where the emulator does not answer.
+    pub async fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, WorldError> {
+        let mut keys = Vec::new();
+        let list = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
+        let mut pages = list.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.doing(|| format!("list s3://{bucket}/{prefix}"))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+        }
+        Ok(keys)
+    }
+}
+
+/// Record sets, a line each, sorted.
+pub fn lines(sets: impl IntoIterator<Item = impl Borrow<RecordSet>>) -> Vec<String> {
+    let mut lines: Vec<_> = sets.into_iter().map(|set| format!("{:?}", set.borrow())).collect();
+    lines.sort();
+    lines
+}
+
+fn environment(
+    world: &World,
+    [control, evidence]: [&str; 2],
+    orchestrator: &crate::world::deploy::Stack,
+) -> Result<Vec<(&'static str, String)>, WorldError> {
+    Ok(vec![
+        ("AWS_ENDPOINT_URL", world.endpoint()),
+        ("AWS_DEFAULT_REGION", world.recovery().to_owned()),
+        ("AWS_REGION", world.recovery().to_owned()),
+        ("AWS_ACCESS_KEY_ID", clients::ACCESS_KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", clients::SECRET_KEY.to_owned()),
+        ("LIFEBOAT_CONTROL_BUCKET", control.to_owned()),
+        ("LIFEBOAT_EVIDENCE_BUCKET", evidence.to_owned()),
+        ("LIFEBOAT_STATE_MACHINE", orchestrator.output("StateMachineArn")?.to_owned()),
+    ])
+}
+
+async fn output_of(
+    program: &Path,
+    args: &[&str],
+    environment: &[(&'static str, String)],
+    what: impl Fn() -> String,
+) -> Result<Output, WorldError> {
+    let mut command = Command::new(program);
+    command.args(args).env_clear().envs(environment.iter().cloned()).stdin(Stdio::null()).kill_on_drop(true);
+    match tokio::time::timeout(COMMAND_WITHIN, command.output()).await {
+        Ok(output) => output.doing(|| format!("start {}", what())),
+        Err(_) => Err(WorldError::TooLate { what: what(), within: COMMAND_WITHIN }),
+    }
+}
+
+fn succeeded(what: &str, output: &Output) -> Result<(), WorldError> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(WorldError::failed(what, format!("{}: {out}{err}", output.status)))
+}

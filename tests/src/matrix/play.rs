@@ -1,0 +1,185 @@
+//! Plays one case: the alarm fires, the run meets its trouble, and what it came to is judged; where a person is needed, the way
+//! out is taken and judged as well.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use lifeboat_rules::evidence::Manifest;
+
+use super::case::Case;
+use super::ground::{Ground, Ready};
+use super::judge::{self, Came};
+use super::primary::Primary;
+use super::result::Played;
+use super::seen::{self, Seen};
+use super::trouble::Made;
+use super::way_out::{self, Way};
+use super::{RUN_WITHIN, call};
+use crate::light::runs::{self, End};
+use crate::light::{Stage, lambda};
+use crate::world::ORIGIN_LAMBDA;
+use crate::world::error::{Doing as _, WorldError};
+
+/// From the alarm to the execution, by SNS and one Lambda.
+const START_WITHIN: Duration = Duration::from_secs(3);
+/// Lambda tries news again that its function has failed at, twice.
+const DELIVERED_AGAIN: u32 = 2;
+/// What is held when the run ends arrives by then: it is held for less than that.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(6);
+/// What a Lambda still does when its run has ended: the longest is an attempt of a call.
+const QUIET_WITHIN: Duration = Duration::from_secs(15);
+
+/// The calls of a run that nothing happens to.
+pub(super) async fn record(ground: &Ground, stage: &Stage) -> Result<Vec<call::CallId>, WorldError> {
+    let mut primary = ground.set_back(stage).await?.begin(ground, stage).await?;
+    let before = ground.world.proxy().count();
+    let run = start(stage).await?.ok_or_else(|| WorldError::failed("record a run", "no run was started"))?;
+    let end = runs::follow(stage, &run, RUN_WITHIN).await?;
+    let journal = ground.world.proxy().calls_since(before);
+    let (came, wrongs) = look_and_judge(ground, stage, &mut primary, &end).await?;
+    if (came, wrongs.is_empty()) != (Came::Recovery, true) {
+        return Err(WorldError::failed(
+            "record a run that nothing happens to",
+            format!("{end:?}: {wrongs:?}"),
+        ));
+    }
+    call::of_run(stage, &run, &journal)
+}
+
+/// Plays a case on a stage that is ready for it.
+pub(super) async fn play(
+    ground: &Ground,
+    stage: &Stage,
+    ready: Ready,
+    case: &Case,
+) -> Result<Played, WorldError> {
+    play_one(ground, stage, ready, case).await.doing(|| format!("play {}", case.id()))
+}
+
+async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> Result<Played, WorldError> {
+    let mut primary = ready.begin(ground, stage).await?;
+    let began = Instant::now();
+    let before = ground.world.proxy().count();
+    let made: Vec<Made> =
+        case.troubles.iter().map(|trouble| Made::make(&ground.world, stage, trouble)).collect();
+    let seen_to = join_all(
+        made.iter().zip(&case.troubles).map(|(made, trouble)| made.see_to(&ground.world, stage, trouble)),
+    );
+    let (run, end) = run_beside(stage, seen_to).await?;
+    let met: Vec<u64> = made.iter().map(Made::met).collect();
+    drop(made);
+    quiet(ground, before).await?;
+
+    let (came, mut wrongs) = match &end {
+        Some(end) => look_and_judge(ground, stage, &mut primary, end).await?,
+        None => {
+            let stored = way_out::stored_behind(stage, &mut primary).await?;
+            let seen = Seen::look(ground, stage, &primary).await?;
+            (Came::Halted, judge::forbidden(&seen, &stored.0, &stored.1))
+        }
+    };
+    let run_seconds = began.elapsed().as_secs_f64();
+    let mut way = None;
+    if came == Came::Halted {
+        let closed = match &run {
+            Some(run) => seen::manifest(stage, run).await?,
+            None => None,
+        };
+        let taken = Way::choose(judge::pen(&seen::pens(stage).await?), case);
+        if run.is_some() && !way_out::was_said(taken, stage, end.as_ref(), closed.as_ref()).await? {
+            wrongs.push(format!("nobody says that {taken:?} is the way out"));
+        }
+        let halted = run.as_deref().unwrap_or("nothing");
+        wrongs
+            .extend(taken.take(ground, stage, &mut primary, halted, is_closed(&run, closed.as_ref())).await?);
+        way = Some(taken);
+    }
+    Ok(Played {
+        case: case.clone(),
+        outcome: end.as_ref().map(|end| end.outcome.clone()),
+        reason: end.map(|end| end.reason).unwrap_or_default(),
+        came,
+        way,
+        met,
+        wrongs,
+        run_seconds,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// Lets the alarm fire and its run go to its end, while the trouble is seen to. What is held still arrives after the end; what was
+/// never called is not waited for.
+async fn run_beside(
+    stage: &Stage,
+    seen_to: impl Future,
+) -> Result<(Option<String>, Option<End>), WorldError> {
+    let mut seen_to = pin!(seen_to);
+    let run = async {
+        let run = start(stage).await?;
+        let end = match &run {
+            Some(run) => Some(runs::follow(stage, run, RUN_WITHIN).await?),
+            None => None,
+        };
+        Ok((run, end))
+    };
+    let mut run = pin!(run);
+    tokio::select! {
+        ended = &mut run => {
+            let _ = tokio::time::timeout(ARRIVES_WITHIN, seen_to).await;
+            ended
+        }
+        _ = &mut seen_to => run.await,
+    }
+}
+
+/// A run that was never begun leaves nothing open.
+fn is_closed(run: &Option<String>, manifest: Option<&Manifest>) -> bool {
+    run.is_none() || manifest.is_some()
+}
+
+async fn look_and_judge(
+    ground: &Ground,
+    stage: &Stage,
+    primary: &mut Primary,
+    end: &End,
+) -> Result<(Came, Vec<String>), WorldError> {
+    let stored = way_out::stored_behind(stage, primary).await?;
+    let seen = Seen::look(ground, stage, primary).await?;
+    let manifest = seen::manifest(stage, &end.name).await?;
+    let (came, mut wrongs) = judge::run(end, manifest.as_ref(), &seen);
+    wrongs.extend(judge::forbidden(&seen, &stored.0, &stored.1));
+    Ok((came, wrongs))
+}
+
+/// Fires the alarm, and returns its run. Where the trigger fails the news is delivered again, as Lambda does; where that is in
+/// vain there is no run.
+async fn start(stage: &Stage) -> Result<Option<String>, WorldError> {
+    let known = runs::names(stage).await?;
+    let at = crate::world::now();
+    runs::fire_alarm(stage).await?;
+    for _ in 0..DELIVERED_AGAIN {
+        if let Some(run) = runs::of_alarm(stage, &known, START_WITHIN).await? {
+            return Ok(Some(run));
+        }
+        // Whether it fails again is seen by what comes of it.
+        let _ = lambda::tell_trigger(stage, at).await?;
+    }
+    runs::of_alarm(stage, &known, START_WITHIN).await
+}
+
+/// Waits until no Lambda has a call under way.
+async fn quiet(ground: &Ground, before: usize) -> Result<(), WorldError> {
+    let deadline = Instant::now() + QUIET_WITHIN;
+    loop {
+        let calls = ground.world.proxy().calls_since(before);
+        if calls.iter().all(|call| call.call.origin != ORIGIN_LAMBDA || call.millis.is_some()) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let what = "wait until no Lambda has a call under way".to_owned();
+            return Err(WorldError::TooLate { what, within: QUIET_WITHIN });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,68 @@
+//! A part of the fault matrix, played at every change: each effect of a run outside of its evidence, with its answer lost and with
+//! its caller killed. The whole is `cargo run -p lifeboat-tests --bin fault_matrix`; what it came to is `tests/FAULT_MATRIX.md`.
+//!
+//! What this does not prove: that AWS fails as the proxy does (a call is refused, delayed, throttled or done; it is never half
+//! done).
+
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+
+use lifeboat_rules::plan::Strategy;
+use lifeboat_tests::drill;
+use lifeboat_tests::matrix::case::{self, Case, Fault};
+use lifeboat_tests::matrix::{Came, Matrix, page};
+use lifeboat_tests::world::{WorldOptions, explain};
+
+/// What is done to each effect.
+const FAULTS: [Fault; 2] = [Fault::AnswerLost, Fault::Killed];
+
+/// Records a run, and plays what is chosen of its calls.
+async fn play(strategy: Strategy, chosen: impl Fn(&Case) -> bool) {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let build = || BUILT.get_or_init(|| drill::build().map_err(|why| explain(&why))).clone();
+    tokio::task::spawn_blocking(build).await.unwrap().unwrap();
+    let matrix = Matrix::set(strategy, WorldOptions::default())
+        .await
+        .unwrap_or_else(|why| panic!("{}", explain(&why)));
+
+    let page = std::fs::read_to_string(page::path()).unwrap();
+    for call in matrix.calls() {
+        let row = page::row(call);
+        assert!(
+            page.contains(&row),
+            "{}: {row} is not on the page: play the matrix and write it",
+            call.state
+        );
+    }
+
+    let mut cases: VecDeque<Case> = case::all(strategy, matrix.calls(), &FAULTS).into();
+    cases.retain(chosen);
+    assert!(!cases.is_empty(), "there is nothing to play");
+    let mut wrongs = Vec::new();
+    let done = |played: lifeboat_tests::matrix::result::Played| {
+        println!("{:5.1} s  {:?}  {}", played.seconds, played.came, played.case.id());
+        let complaints = played.complaints();
+        if !complaints.is_empty() || played.came != Came::Recovery {
+            wrongs.push(format!("{}: {:?}: {}", played.case.id(), played.outcome, complaints.join("; ")));
+        }
+        Ok(())
+    };
+    matrix.play(|| cases.pop_front(), done).await.unwrap_or_else(|why| panic!("{}", explain(&why)));
+    assert!(wrongs.is_empty(), "each of these faults is to be survived:\n{}", wrongs.join("\n"));
+}
+
+/// Whether it changes more than the evidence.
+fn is_effect(case: &Case) -> bool {
+    case.troubles.iter().all(|trouble| trouble.call.effect && !trouble.call.what.contains("evidence"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_a_fault_at_each_of_its_effects() {
+    play(Strategy::Switch, is_effect).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_a_fault_at_each_batch_of_records() {
+    play(Strategy::Records, |case| is_effect(case) && case.troubles[0].call.state == "Flip the traffic")
+        .await;
+}
