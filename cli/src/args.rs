@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod dns;
+mod evidence;
 mod examples;
 mod ledger;
 
@@ -11,6 +12,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 pub(crate) use dns::{DnsCheckArgs, DnsCommand, PrepareArgs};
+pub(crate) use evidence::{
+    EvidenceCommand, EvidenceListArgs, EvidenceVerifyArgs, FetchArgs, ShowArgs, WhereArgs,
+};
 use examples::{
     ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES,
     MAINTENANCE_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
@@ -66,6 +70,11 @@ pub(crate) enum Command {
     Dns {
         #[command(subcommand)]
         command: DnsCommand,
+    },
+    /// What runs have left behind: list it, read it, fetch it, and prove that nobody has changed it.
+    Evidence {
+        #[command(subcommand)]
+        command: EvidenceCommand,
     },
     /// Prove a ledger by itself, look at its end, or make one up: without a plan, on any machine.
     Ledger {

@@ -10,6 +10,7 @@ mod args;
 mod aws;
 mod dns;
 pub mod document;
+pub mod evidence;
 mod exit;
 mod failure;
 mod flip;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> Result<Report, Failure> {
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
         Command::Ledger { command } => ledger::run(&command),
         Command::Dns { command } => dns::run(&command),
+        Command::Evidence { command } => evidence::run(&command),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {
             aws::block_on(maintenance::begin(&args))
         }

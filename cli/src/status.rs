@@ -2,7 +2,7 @@
 
 mod admission;
 mod ledger;
-mod runs;
+pub(crate) mod runs;
 mod traffic;
 
 use lifeboat_ledger::Verdict;

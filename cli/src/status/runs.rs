@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::{moment, one_line};
 
 /// Objects that one listing looks at: fifty calls. A run leaves some four (a refusal) to two hundred.
-pub(super) const OBJECTS_MAX: usize = 50_000;
+pub(crate) const OBJECTS_MAX: usize = 50_000;
 
 /// Runs read at once.
 const READS_IN_FLIGHT: usize = 16;
@@ -23,20 +23,20 @@ const MANIFEST: &str = "manifest.json";
 
 /// The runs that were found.
 #[derive(Debug, Serialize)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     /// The newest, up to as many as were asked for.
-    pub(super) list: Vec<Seen>,
+    pub(crate) list: Vec<Seen>,
     /// How many there are in all that was looked at.
-    pub(super) found: usize,
+    pub(crate) found: usize,
     /// Whether there is more evidence than was looked at.
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
     #[serde(skip)]
-    pub(super) last_looked_at: String,
+    pub(crate) last_looked_at: String,
 }
 
 /// One run.
 #[derive(Debug, Serialize)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     run: String,
     /// When its first object was stored, by the store's clock.
     began_at: Timestamp,
@@ -67,7 +67,7 @@ struct Listed {
     has_manifest: bool,
 }
 
-pub(super) async fn read(
+pub(crate) async fn read(
     client: &Client,
     store: &Store,
     bucket: &str,
@@ -174,7 +174,7 @@ fn something(value: &Value) -> Option<Value> {
 }
 
 impl Seen {
-    pub(super) fn row(&self) -> [String; 5] {
+    pub(crate) fn row(&self) -> [String; 5] {
         let start = self.started_by.clone().unwrap_or_default();
         let said = |field: &str| start[field].as_str().map(one_line);
         let started_by = match start["kind"].as_str() {

@@ -1,5 +1,6 @@
 //! What the orchestrator was deployed for, where the plan says it as well: the two have to agree before a run begins.
 
+use lifeboat_rules::evidence::Deployment;
 use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::required_env;
@@ -11,6 +12,8 @@ pub struct Deployed {
     pub strategy: Strategy,
     /// Its parameter `HostedZoneId`, without `/hostedzone/`.
     pub zone_id: String,
+    /// Its parameters `ArtifactPrefix` and `DefinitionKey`, for the manifest.
+    pub deployment: Deployment,
 }
 
 impl Deployed {
@@ -20,7 +23,13 @@ impl Deployed {
     /// `Defect` where something is missing or is none of what the template allows.
     pub fn from_env() -> Result<Deployed, StepError> {
         let strategy = strategy(&required_env("DNS_STRATEGY")?)?;
-        Ok(Deployed { strategy, zone_id: required_env("HOSTED_ZONE_ID")? })
+        let deployment = Deployment {
+            packages: required_env("ARTIFACT_PREFIX")?,
+            definition: required_env("DEFINITION_KEY")?,
+            signing_key: required_env("SIGNING_KEY_ARN")?,
+            templates: vec![],
+        };
+        Ok(Deployed { strategy, zone_id: required_env("HOSTED_ZONE_ID")?, deployment })
     }
 
     /// Why a run by `plan` could not move its traffic with the rights that were deployed; `None` where it can. Found behind
@@ -85,7 +94,13 @@ mod tests {
             ((Records, "Z1"), (Switch, "Z1"), Some(["dns.strategy: records", "DnsStrategy=switch"])),
             ((Switch, "Z1"), (Records, "Z1"), Some(["dns.strategy: switch", "DnsStrategy=records"])),
         ] {
-            let found = Deployed { strategy: deployed.0, zone_id: deployed.1.into() };
+            let deployment = Deployment {
+                packages: "packages/1/".into(),
+                definition: "packages/1/failover.asl.json".into(),
+                signing_key: "arn:aws:kms:eu-central-1:000000000000:key/1".into(),
+                templates: vec![],
+            };
+            let found = Deployed { strategy: deployed.0, zone_id: deployed.1.into(), deployment };
             let why = found.refuses(&plan(of_plan.0, of_plan.1));
             match (&why, named) {
                 (None, None) => {}

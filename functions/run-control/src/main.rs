@@ -1,7 +1,8 @@
 //! The run-control Lambda: wiring only.
 
 use lifeboat_runtime::{Context, load_config, now, serve};
-use run_control::{Deployed, Executions, handle};
+use run_control::{Deployed, Executions, Signer, handle};
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -9,8 +10,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let context = Context::from_env(&config)?;
     let deployed = Deployed::from_env()?;
     let executions = Executions { sfn: aws_sdk_sfn::Client::new(&config) };
-    serve(async |payload, id: String| {
-        context.step(payload, &id, |request| handle(&context, &executions, &deployed, now, request)).await
+    let signer = Signer::from_env(&config)?;
+    serve(async |payload: Value, id: String| {
+        let closes = payload["action"].get("close").is_some();
+        let handler = |request| handle(&context, &executions, &signer, &deployed, now, request);
+        match closes {
+            true => context.closing_step(payload, &id, handler).await,
+            false => context.step(payload, &id, handler).await,
+        }
     })
     .await
 }

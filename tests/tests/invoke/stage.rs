@@ -76,6 +76,9 @@ impl Stage {
             ("DNS_SERVER", world.dns_address().to_string()),
             ("DNS_STRATEGY", "records".to_owned()),
             ("HOSTED_ZONE_ID", zone_id),
+            ("ARTIFACT_PREFIX", "packages/1/".to_owned()),
+            ("DEFINITION_KEY", "packages/1/failover.asl.json".to_owned()),
+            ("SIGNING_KEY_ARN", given::signing_key(&clients).await.expect("a key")),
         ];
         Stage { environment, values: values.into_iter().collect() }
     }

@@ -260,6 +260,7 @@ async fn deploy(stage: &Stage, strategy: &str) -> BTreeMap<String, Caller> {
         .parameter("LogBucket", &stage.log)
         .parameter("ControlBucket", &stage.control)
         .parameter("EvidenceBucket", &stage.evidence)
+        .parameter("SigningKeyArn", &stage.signing_key)
         .parameter("HostedZoneId", &stage.zone)
         .parameter("DnsStrategy", strategy)
         .parameter("StackRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/stacks"))
