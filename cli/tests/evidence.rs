@@ -44,9 +44,9 @@ fn a_runs_evidence_is_authentic_by_the_key_that_was_pinned_and_by_no_other() {
     // What is not known is said, and is no fault.
     let run = folder.lifeboat(&["evidence", "verify", &of("recovers"), "--key", &key]);
     assert!(
-        run.stdout.contains("Claim-the-epoch-0-") && run.stdout.contains("is not known"),
+        run.out.contains("Claim-the-epoch-0-") && run.out.contains("is not known"),
         "{}",
-        run.stdout
+        run.out
     );
 }
 
@@ -57,7 +57,7 @@ fn what_is_wrong_is_told_with_its_key() {
     let tells = |files: &Files, object: &str, what: &str| {
         let folder = beside(files);
         let run = folder.lifeboat(&["--json", "evidence", "verify", "run", "--key", &key]);
-        assert_eq!(run.code, 1, "{}", run.stdout);
+        assert_eq!(run.code, 1, "{}", run.out);
         let told = run.json();
         let wrong = told["wrong"].as_array().expect("a list").clone();
         let is_so = |wrong: &serde_json::Value| {
@@ -101,11 +101,11 @@ fn without_a_manifest_a_run_is_open_and_a_call_that_was_cut_off_is_told() {
     }
     let folder = beside(&files);
     let run = folder.lifeboat(&["--json", "evidence", "verify", "run", "--key", &fingerprint()]);
-    assert_eq!((run.code, run.json()["verdict"].as_str()), (2, Some("open")), "{}", run.stdout);
+    assert_eq!((run.code, run.json()["verdict"].as_str()), (2, Some("open")), "{}", run.out);
     let unknown = run.json()["unknown"].to_string();
     assert!(unknown.contains("Seal-the-ledger-0-"), "{unknown}");
     let shown = folder.lifeboat(&["evidence", "show", "run"]);
-    assert!(shown.code == 0 && shown.stdout.contains("the run is open"), "{}", shown.stdout);
+    assert!(shown.code == 0 && shown.out.contains("the run is open"), "{}", shown.out);
     // From the middle of it nothing can be taken.
     let middle = records(&files).remove(2);
     fs::remove_file(folder.path("run").join(middle)).expect("it is there");
@@ -126,7 +126,7 @@ fn a_run_in_the_bucket_is_listed_shown_fetched_and_verified() {
 
     let listed = lifeboat(&["evidence", "list", "--plan", "aex", "--region", "eu-central-1"]);
     for name in ["recovers", "refused"] {
-        assert!(listed.code == 0 && listed.stdout.contains(name), "{}{}", listed.stdout, listed.stderr);
+        assert!(listed.code == 0 && listed.out.contains(name), "{}{}", listed.out, listed.err);
     }
     let of_run = |command: &str, more: &[&str]| {
         let mut arguments = vec!["evidence", command, "recovers"];
@@ -135,10 +135,10 @@ fn a_run_in_the_bucket_is_listed_shown_fetched_and_verified() {
         lifeboat(&arguments)
     };
     let shown = of_run("show", &[]);
-    assert!(shown.code == 0 && shown.stdout.contains("Seal the ledger"), "{}{}", shown.stdout, shown.stderr);
+    assert!(shown.code == 0 && shown.out.contains("Seal the ledger"), "{}{}", shown.out, shown.err);
     assert_eq!(of_run("verify", &["--key", &key]).code, 0);
     let fetched = of_run("fetch", &["./fetched"]);
-    assert_eq!(fetched.code, 0, "{}", fetched.stderr);
+    assert_eq!(fetched.code, 0, "{}", fetched.err);
     // Offline, and every byte as it was.
     assert_eq!(verdict(&folder, "fetched", Some(&key)), (0, "authentic".into()));
     for (object, bytes) in files("recovers") {
@@ -161,9 +161,9 @@ fn a_run_in_the_bucket_is_listed_shown_fetched_and_verified() {
         "--region",
         "eu-central-1",
     ]);
-    assert!(other.code == 1 && other.stdout.contains("other was asked for"), "{}", other.stdout);
+    assert!(other.code == 1 && other.out.contains("other was asked for"), "{}", other.out);
     let none = lifeboat(&["evidence", "verify", "none", "--plan", "aex", "--region", "eu-central-1"]);
-    assert_eq!(none.code, 66, "{}", none.stderr);
+    assert_eq!(none.code, 66, "{}", none.err);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn wrong_usage_is_64_and_no_such_folder_66() {
     assert_eq!(folder.lifeboat(&["evidence", "verify", "empty"]).code, 66);
     for command in ["list", "show", "fetch", "verify"] {
         let help = folder.lifeboat(&["evidence", command, "--help"]);
-        assert!(help.code == 0 && help.stdout.contains("Examples:") && help.stdout.contains("Exit codes:"));
+        assert!(help.code == 0 && help.out.contains("Examples:") && help.out.contains("Exit codes:"));
     }
     assert!(files("recovers").keys().any(|key| !is_record(key) && key.starts_with("left/")));
 }

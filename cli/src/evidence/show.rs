@@ -93,7 +93,11 @@ fn row(phase: &PhaseTime) -> [String; 5] {
         one_line(&phase.state),
         seconds(phase.milliseconds),
         phase.calls.to_string(),
-        phase.verdict.as_deref().map_or("not known".to_owned(), one_line),
+        match (&phase.verdict, phase.action.as_str()) {
+            (Some(verdict), _) => one_line(verdict),
+            (None, "close") => "the manifest".to_owned(),
+            (None, _) => "not known".to_owned(),
+        },
     ]
 }
 
