@@ -43,11 +43,7 @@ fn a_runs_evidence_is_authentic_by_the_key_that_was_pinned_and_by_no_other() {
     }
     // What is not known is said, and is no fault.
     let run = folder.lifeboat(&["evidence", "verify", &of("recovers"), "--key", &key]);
-    assert!(
-        run.out.contains("Claim-the-epoch-0-") && run.out.contains("is not known"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("Claim-the-epoch-0-") && run.out.contains("is not known"), "{}", run.out);
 }
 
 #[test]
