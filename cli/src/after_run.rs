@@ -201,6 +201,8 @@ impl<'a> AfterRun<'a> {
             reason: self.args.word.reason.clone(),
             closed_at: lifeboat_runtime::now(),
             facts,
+            deployment: None,
+            account: None,
             records: Vec::new(),
         };
         let evidence = &self.args.evidence.evidence_bucket;

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod dns;
+mod evidence;
 mod examples;
 mod ledger;
 mod replay;
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 
 use crate::exit::Exit;
 pub(crate) use dns::{DnsCheckArgs, DnsCommand, PrepareArgs};
+pub(crate) use evidence::{EvidenceCommand, EvidenceVerifyArgs, FetchArgs, ShowArgs, WhereArgs};
 use examples::{
     ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, FAILOVER_EXAMPLES, FLIP_EXAMPLES,
     HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES, NEW_EXAMPLES, REPLAY_EXAMPLES,
@@ -89,6 +91,11 @@ pub(crate) enum Command {
     /// Decide past runs again, from their evidence: do today's rules, or another plan, say what was decided then?
     #[command(after_help = format!("{REPLAY_EXAMPLES}\n\n{}", replay::EXITS))]
     Replay(ReplayArgs),
+    /// What runs have left behind: list it, read it, fetch it, and prove that nobody has changed it.
+    Evidence {
+        #[command(subcommand)]
+        command: EvidenceCommand,
+    },
     /// Prove a ledger by itself, look at its end, or make one up: without a plan, on any machine.
     Ledger {
         #[command(subcommand)]

@@ -10,6 +10,7 @@ mod args;
 mod aws;
 mod dns;
 pub mod document;
+pub mod evidence;
 mod exit;
 mod failover;
 mod failure;
@@ -83,6 +84,7 @@ fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::Replay(args) => replay::run(&args),
         Command::Ledger { command } => ledger::run(&command),
         Command::Dns { command } => dns::run(&command),
+        Command::Evidence { command } => evidence::run(&command),
         Command::Maintenance { command: MaintenanceCommand::Begin(args) } => {
             aws::block_on(maintenance::begin(&args))
         }

@@ -1,4 +1,4 @@
-//! `lifeboat runs`: the last runs, by what they left in the evidence bucket.
+//! `lifeboat runs`, which is `lifeboat evidence list` too: the last runs, by what they left in the evidence bucket.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,11 @@ pub(crate) async fn run(args: &RunsArgs) -> Result<Report, Failure> {
     let (store, bucket) = (Store::new(&config), &args.evidence.evidence_bucket);
     let runs = read(&aws::s3(&config), &store, bucket, &args.name, usize::from(args.runs)).await?;
     Ok(Report {
-        headline: format!("{}: {} runs on record", args.name, runs.found),
+        headline: match runs.found {
+            0 => format!("{} has left no evidence in s3://{bucket}", args.name),
+            1 => format!("1 run of {} has left evidence", args.name),
+            found => format!("{found} runs of {} have left evidence", args.name),
+        },
         tables: vec![("Runs, the newest first", table(HEADING, runs.list.iter().map(Seen::row)))],
         warnings: runs.left_out(),
         json: serde_json::json!({ "plan": args.name, "runs": runs }),

@@ -89,6 +89,6 @@ fn the_runs_on_record_are_listed_newest_first() {
     assert_eq!(told.len(), 2);
     assert!(told.contains(&("run-2", "closed")) && told.contains(&("run-3", "open")), "{told:?}");
     let person = world.run(&["runs", "--runs", "1"]);
-    assert!(person.out.starts_with("aex: 2 runs on record\n"), "{person:?}");
+    assert!(person.out.starts_with("2 runs of aex have left evidence\n"), "{person:?}");
     assert!(person.out.contains("note: 1 older runs are left out"), "{person:?}");
 }

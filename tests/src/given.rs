@@ -1,9 +1,11 @@
 //! What a test of single steps is given: the test's plan, stored as `lifeboat plan upload` stores it, and a run of it.
 
+use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use jiff::Timestamp;
-use lifeboat_rules::evidence::sha256;
+use lifeboat_rules::evidence::{Deployment, sha256};
 use lifeboat_rules::{Mode, Plan, PlanRef, Run, Trigger, TriggerKind};
 use lifeboat_runtime::now;
+use run_control::{Deployed, Orchestrator};
 
 use crate::world::Clients;
 use crate::world::error::{Doing as _, WorldError};
@@ -29,6 +31,32 @@ pub async fn put_plan(clients: &Clients, bucket: &str, plan: &Plan) -> Result<Pl
     let version = put.send().await.doing(what)?.version_id;
     let version = version.ok_or_else(|| WorldError::failed(what(), "the bucket keeps no versions"))?;
     Ok(PlanRef { key, version, sha256 })
+}
+
+/// An orchestrator deployed for what `plan` says.
+pub fn orchestrator(plan: &Plan) -> Orchestrator {
+    Orchestrator {
+        deployed: Deployed { strategy: plan.dns.strategy, zone_id: plan.dns.zone_id.clone() },
+        deployment: Deployment {
+            packages: "packages/1/".into(),
+            definition: "packages/1/failover.asl.json".into(),
+            signing_key: "arn:aws:kms:eu-central-1:000000000000:key/1".into(),
+            templates: vec![],
+        },
+    }
+}
+
+/// The ARN of a new key, as the foundation makes the one that signs.
+///
+/// # Errors
+/// The key could not be made.
+pub async fn signing_key(clients: &Clients) -> Result<String, WorldError> {
+    let kms = aws_sdk_kms::Client::new(&clients.config);
+    let key = kms.create_key().key_spec(KeySpec::EccNistP256).key_usage(KeyUsageType::SignVerify).send();
+    let what = || "make a key that signs".to_owned();
+    let made = key.await.doing(what)?;
+    let arn = made.key_metadata().and_then(|key| key.arn()).map(str::to_owned);
+    arn.ok_or_else(|| WorldError::failed(what(), "it has no ARN"))
 }
 
 /// An operator's run without a deadline, admitted when `admitted_epoch` was the newest.

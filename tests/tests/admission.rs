@@ -13,7 +13,9 @@ use lifeboat_tests::given;
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::proxy::{Fault, Scope};
 use lifeboat_tests::world::{Clients, World, WorldOptions};
-use run_control::{Action, Answer, Deployed, Executions, PlanKey, Start, claim_epoch, handle, newest_epoch};
+use run_control::{
+    Action, Answer, Executions, Orchestrator, PlanKey, Signer, Start, claim_epoch, handle, newest_epoch,
+};
 
 const CONTROL: &str = "aex-control";
 const EVIDENCE: &str = "aex-evidence";
@@ -27,6 +29,7 @@ struct Stage {
     clients: Clients,
     context: Context,
     executions: Executions,
+    signer: Signer,
 }
 
 impl Stage {
@@ -44,14 +47,16 @@ impl Stage {
             control_bucket: CONTROL.into(),
             evidence_bucket: EVIDENCE.into(),
         };
+        // No run is closed here.
+        let signer = Signer::new(&through.config, "no key".into());
         let executions = Executions { sfn: through.sfn };
         let genesis = Claim { epoch: GENESIS_EPOCH, run: GENESIS.into(), at: now(), cause: Cause::Genesis };
         claim_epoch(&context.store, CONTROL, "aex", &genesis).await.expect("the first epoch");
-        Stage { world, clients, context, executions }
+        Stage { world, clients, context, executions, signer }
     }
 
     /// Uploads the plan and asks for a run by it.
-    async fn admit(&self, plan: &Plan, deployed: &Deployed) -> Result<Answer, StepError> {
+    async fn admit(&self, plan: &Plan, orchestrator: &Orchestrator) -> Result<Answer, StepError> {
         given::put_plan(&self.clients, CONTROL, plan).await.expect("a plan");
         let by_hand = Trigger {
             kind: TriggerKind::Operator,
@@ -74,7 +79,7 @@ impl Stage {
             attempt: 0,
         };
         let request = Request { step, run: None, action };
-        let answer = handle(&self.context, &self.executions, deployed, now, request).await;
+        let answer = handle(&self.context, &self.executions, &self.signer, orchestrator, now, request).await;
         assert_eq!(newest_epoch(&self.context.store, CONTROL, "aex").await.expect("epochs"), GENESIS_EPOCH);
         answer
     }
@@ -111,11 +116,6 @@ fn plan_over(list: &str) -> Plan {
     plan
 }
 
-/// Deployed for what the plan says.
-fn deployed(plan: &Plan) -> Deployed {
-    Deployed { strategy: plan.dns.strategy, zone_id: plan.dns.zone_id.clone() }
-}
-
 fn refused(answer: Result<Answer, StepError>) -> String {
     match answer {
         Ok(Answer::Refused { reason }) => reason,
@@ -135,15 +135,16 @@ async fn a_plan_that_was_not_deployed_for_is_refused() {
     let mut by_switch = plan();
     (by_switch.dns.strategy, by_switch.dns.health_check) = (Strategy::Switch, Some("gate".into()));
 
-    admitted(stage.admit(&by_records, &deployed(&by_records)).await);
-    let reason = refused(stage.admit(&by_switch, &deployed(&by_records)).await);
+    admitted(stage.admit(&by_records, &given::orchestrator(&by_records)).await);
+    let reason = refused(stage.admit(&by_switch, &given::orchestrator(&by_records)).await);
     assert!(reason.contains("DnsStrategy=switch") && reason.contains("dns.strategy: records"), "{reason}");
-    let reason = refused(stage.admit(&by_records, &deployed(&by_switch)).await);
+    let reason = refused(stage.admit(&by_records, &given::orchestrator(&by_switch)).await);
     assert!(reason.contains("DnsStrategy=records") && reason.contains("dns.strategy: switch"), "{reason}");
-    let another_zone = Deployed { zone_id: "ZANOTHER".into(), ..deployed(&by_records) };
+    let mut another_zone = given::orchestrator(&by_records);
+    another_zone.deployed.zone_id = "ZANOTHER".into();
     let reason = refused(stage.admit(&by_records, &another_zone).await);
     assert!(reason.contains("ZANOTHER") && reason.contains(&by_records.dns.zone_id), "{reason}");
-    admitted(stage.admit(&by_switch, &deployed(&by_switch)).await);
+    admitted(stage.admit(&by_switch, &given::orchestrator(&by_switch)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +152,7 @@ async fn a_list_that_could_not_be_moved_is_found_before_the_claim() {
     let stage = Stage::set().await;
     let ask = async |list: &str| {
         let plan = plan_over(list);
-        stage.admit(&plan, &deployed(&plan)).await
+        stage.admit(&plan, &given::orchestrator(&plan)).await
     };
     let invalid = async |list: &str, says: &str| {
         let err = ask(list).await.expect_err("an error");
@@ -168,7 +169,7 @@ async fn a_list_that_could_not_be_moved_is_found_before_the_claim() {
     // By `switch` the names move with the gate, whatever the list says.
     let mut by_switch = plan_over("nowhere\n");
     (by_switch.dns.strategy, by_switch.dns.health_check) = (Strategy::Switch, Some("gate".into()));
-    admitted(stage.admit(&by_switch, &deployed(&by_switch)).await);
+    admitted(stage.admit(&by_switch, &given::orchestrator(&by_switch)).await);
 
     let faulty = "aapl\nBRK.B\n";
     stage.put_list(faulty, faulty).await;

@@ -17,7 +17,7 @@ use lifeboat_tests::given;
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::{World, WorldOptions};
 use run_control::{
-    Action, Answer, Deployed, Executions, claim_epoch, flip_name, handle, holders, newest_epoch,
+    Action, Answer, Executions, Orchestrator, Signer, claim_epoch, flip_name, handle, holders, newest_epoch,
     newest_fence, put_manifest, say, words,
 };
 use serde_json::json;
@@ -34,7 +34,8 @@ struct Stage {
     world: World,
     context: Context,
     executions: Executions,
-    deployed: Deployed,
+    signer: Signer,
+    orchestrator: Orchestrator,
     stacks: stack_launch::Stacks,
     plan: Plan,
     uploaded: PlanRef,
@@ -53,6 +54,7 @@ impl Stage {
             control_bucket: CONTROL.into(),
             evidence_bucket: EVIDENCE.into(),
         };
+        let signer = Signer::new(&clients.config, given::signing_key(&clients).await.expect("a key"));
         let executions = Executions { sfn: clients.sfn };
         let stacks = stack_launch::Stacks {
             cloudformation: clients.cloudformation,
@@ -64,10 +66,10 @@ impl Stage {
         plan.probe.log_still_seconds = STILL_SECONDS;
         plan.ledger.streams = vec!["ME1".into(), "ME2".into()];
         plan.ledger.bucket = LOG.into();
-        let deployed = Deployed { strategy: plan.dns.strategy, zone_id: plan.dns.zone_id.clone() };
+        let orchestrator = given::orchestrator(&plan);
         let clients = world.clients(world.recovery());
         let uploaded = given::put_plan(&clients, CONTROL, &plan).await.expect("a plan");
-        let stage = Stage { world, context, executions, deployed, stacks, plan, uploaded };
+        let stage = Stage { world, context, executions, signer, orchestrator, stacks, plan, uploaded };
         let genesis = Claim { epoch: GENESIS_EPOCH, run: GENESIS.into(), at: now(), cause: Cause::Genesis };
         claim_epoch(stage.store(), CONTROL, "aex", &genesis).await.expect("the first epoch");
         for stream in &stage.plan.ledger.streams {
@@ -86,7 +88,7 @@ impl Stage {
 
     async fn claim(&self, run: &Run) -> Result<Answer, StepError> {
         self.ask(run, Action::ClaimEpoch {}, |request| {
-            handle(&self.context, &self.executions, &self.deployed, now, request)
+            handle(&self.context, &self.executions, &self.signer, &self.orchestrator, now, request)
         })
         .await
     }
@@ -301,6 +303,8 @@ async fn holders_are_read_from_the_newest_back_with_how_they_ended() {
         reason: "a test".into(),
         closed_at: now(),
         facts: json!({ "epoch": 5 }),
+        deployment: None,
+        account: None,
         records: vec![],
     };
     put_manifest(stage.store(), EVIDENCE, manifest(Outcome::Halted)).await.expect("a manifest");

@@ -182,3 +182,51 @@ Examples:
 
 Looked at are the zone and its networks, the gate (health check and alarm), the newest flip against the newest epoch,
 each record of the plan, and the records beside them that point at the primary.";
+
+/// In place of the exit codes of the other commands.
+pub(super) const EVIDENCE_EXITS: &str = "\
+Exit codes:
+  0   authentic: complete and unchanged, signed by the key that --key pins (of list, show and fetch: done)
+  1   broken: something is missing, changed, added or not where it belongs; each is told with its key
+  2   open (there is no manifest) or unauthenticated (no --key, or no signature); nothing is known to be wrong
+  64  the command line is wrong
+  66  there is no such folder or run, or a file cannot be read
+  69  AWS refuses: no permission, no such bucket
+  70  a defect of Lifeboat
+  73  a file or a folder cannot be written
+  75  AWS did not answer; the same command again is safe";
+
+pub(super) const EVIDENCE_LIST_EXAMPLES: &str = "\
+Examples:
+  lifeboat evidence list --plan aex --evidence-bucket aex-evidence
+  lifeboat evidence list --plan aex --runs 100 --json | jq -r '.runs.list[] | select(.state == \"open\") | .run'
+
+A run without a manifest is open: it goes on, or was stopped before it could close.";
+
+pub(super) const EVIDENCE_SHOW_EXAMPLES: &str = "\
+Examples:
+  lifeboat evidence show alarm-20261123T201523Z-0451c8e99aee --plan aex
+  lifeboat evidence show ./alarm-20261123T201523Z-0451c8e99aee
+
+It tells what is written there, and does not check it: `lifeboat evidence verify` does.";
+
+pub(super) const EVIDENCE_FETCH_EXAMPLES: &str = "\
+Examples:
+  lifeboat evidence fetch alarm-20261123T201523Z-0451c8e99aee ./evidence --plan aex
+
+Every object of the run, as it is in the bucket, by its key below the run's prefix. The folder is made, or is there and
+empty. It can be checked anywhere, without AWS and without a network.";
+
+pub(super) const EVIDENCE_VERIFY_EXAMPLES: &str = "\
+Examples:
+  lifeboat evidence verify ./evidence --key 5f6c...e1
+  lifeboat evidence verify alarm-20261123T201523Z-0451c8e99aee --plan aex --key 5f6c...e1
+  lifeboat evidence verify ./evidence --json | jq '.wrong[] | \"\\(.key): \\(.what)\"'
+
+The fingerprint is the SHA-256 of the signing key's public half. Write it down when the foundation is deployed, and keep
+it where nobody can change it who can change the folder; a fingerprint from the folder proves nothing. Ask KMS for it by
+the foundation's output SigningKeyArn:
+
+  aws kms get-public-key --key-id $KEY --query PublicKey --output text | base64 -d | sha256sum
+
+A folder is checked without a network. functions/EVIDENCE.md says what is checked, and how to write another verifier.";

@@ -87,6 +87,7 @@ pub(super) fn report(replayed: &[Replayed], as_if: Option<&Plan>) -> Report {
             "runs": replayed,
         }),
         exit,
+        ..Report::default()
     }
 }
 

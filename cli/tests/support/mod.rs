@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod cloudwatch;
+pub mod evidence;
 pub mod http;
 pub mod ledger;
 pub mod route53;

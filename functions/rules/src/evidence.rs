@@ -1,11 +1,20 @@
-//! What a run leaves behind: a record before and after each step, and a manifest that names them all.
+//! What a run leaves behind: a record before and after each step, each chained to those before it, and a manifest that names
+//! them all. `functions/EVIDENCE.md` is the same for whoever reads it without this code.
+
+mod account;
+pub mod chain;
+mod manifest;
+pub mod verify;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Outcome, Run, Step, StepError};
+use crate::{Step, StepError};
+
+pub use account::{Account, PhaseTime, Rpo, Rto, Stacks, account};
+pub use manifest::{Deployment, Listed, Manifest, SIGNATURE_ALGORITHM, Signature, Template};
 
 /// Whether a record was written before its step acted, or after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,15 +43,21 @@ pub struct Record {
     pub phase: Phase,
     /// Which attempt at which state.
     pub step: Step,
-    /// When the record was made, by the Lambda's clock.
+    /// The epoch that the run holds, once it has claimed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// When the record was made, by the Lambda's clock. When its state was entered, by that of Step Functions, is in `step`.
     pub at: Timestamp,
+    /// Intent only: S3's clock, as it answered which records there were. `None` where the answer had no readable `Date`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_at: Option<Timestamp>,
     /// The id of the Lambda invocation.
     pub request_id: String,
+    /// The SHA-256 of the records before this one, in hexadecimal. Intent: the heads of the run's chain, and none for the
+    /// first record of a run ([`chain`]). Outcome: its intent.
+    pub previous: Vec<String>,
     /// Intent: the request, whole. Outcome: the verdict, or the error's name and message.
     pub body: Value,
-    /// Outcome only: the SHA-256 of the intent's bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub intent_sha256: Option<String>,
 }
 
 /// Below the prefix of a run: what is no record of a step, and too large to be in one.
@@ -59,6 +74,11 @@ pub fn prefix(plan: &str, run: &str) -> String {
 /// The key of the manifest.
 pub fn manifest_key(plan: &str, run: &str) -> String {
     format!("{}manifest.json", prefix(plan, run))
+}
+
+/// The key of the manifest's signature.
+pub fn signature_key(plan: &str, run: &str) -> String {
+    format!("{}manifest.sig", prefix(plan, run))
 }
 
 /// The key of one record. The invocation's id is in it, so that a redriven or repeated attempt writes a record of its
@@ -112,40 +132,6 @@ pub fn left_by(key: &str, prefix: &str, name: &str) -> Option<u32> {
 
 fn slug(text: &str) -> String {
     text.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c), "-")
-}
-
-/// A record as the manifest lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listed {
-    /// The key, below the run's prefix.
-    pub key: String,
-    /// The SHA-256 of the object's bytes, in hexadecimal.
-    pub sha256: String,
-    /// The object's size.
-    pub bytes: u64,
-}
-
-/// Closes a run. A run without one is open, never complete.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// The plan's name.
-    pub plan: String,
-    /// The name of the execution.
-    pub run: String,
-    /// The admitted run; absent where admission itself failed.
-    pub admitted: Option<Run>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why, for a person.
-    pub reason: String,
-    /// When, by the closing Lambda's clock.
-    pub closed_at: Timestamp,
-    /// What the run found and did, as the state machine handed it to the close.
-    pub facts: Value,
-    /// Every record there was when the run was closed, by key.
-    pub records: Vec<Listed>,
 }
 
 /// SHA-256 in lower-case hexadecimal, as all digests of evidence are written.

@@ -71,8 +71,11 @@ impl Records {
         }
         for bytes in self.evidence.objects.values_mut() {
             let Ok(mut record) = serde_json::from_slice::<Record>(bytes) else { continue };
-            if let Some(new) = record.intent_sha256.as_ref().and_then(|old| renamed.get(old)) {
-                record.intent_sha256 = Some(new.clone());
+            // Those behind an outcome name the intent too; whether they chain is for `evidence verify` to say.
+            if record.phase == Phase::Outcome
+                && let Some(new) = record.previous.first().and_then(|old| renamed.get(old))
+            {
+                record.previous = vec![new.clone()];
                 *bytes = serde_json::to_vec(&record).expect("JSON");
             }
         }

@@ -5,7 +5,8 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use futures::{StreamExt, TryStreamExt, stream};
 use lifeboat_ledger::slot;
 use lifeboat_rules::StepError;
-use lifeboat_rules::evidence::{Listed, sha256};
+use lifeboat_rules::evidence::chain::is_record;
+use lifeboat_rules::evidence::{Listed, Record, sha256};
 use lifeboat_runtime::{Context, Store, aws_error};
 
 /// Fences that one log may hold; a bound against a listing that never ends.
@@ -61,17 +62,27 @@ pub async fn newest_fence(store: &Store, log_bucket: &str) -> Result<u64, StepEr
     Ok(fences.iter().filter_map(|fence| slot::parse_fence(&fence.key)).max().unwrap_or(0))
 }
 
-/// Every record below `prefix` but the manifest itself, with its digest, read back from the store.
-pub async fn list_records(context: &Context, prefix: &str, manifest: &str) -> Result<Vec<Listed>, StepError> {
+/// Everything that lies below `prefix`, with its digest, read back from the store, and what of it are records.
+pub async fn read_records(
+    context: &Context,
+    prefix: &str,
+) -> Result<(Vec<Listed>, Vec<(String, Record)>), StepError> {
     let objects = context.store.list(&context.evidence_bucket, prefix, RECORDS_MAX).await?;
-    let listed = objects.into_iter().filter(|object| object.key != manifest).map(async |object| {
+    let name = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
+    let closing = |key: &str| key.starts_with("manifest.");
+    let read = objects.into_iter().filter(|object| !closing(&name(&object.key))).map(async |object| {
         let bytes = context.store.get(&context.evidence_bucket, &object.key, None).await?;
         let bytes = bytes
             .ok_or_else(|| StepError::defect(format!("evidence {} was listed and is gone", object.key)))?;
-        let key = object.key.strip_prefix(prefix).unwrap_or(&object.key).to_owned();
-        Ok(Listed { key, sha256: sha256(&bytes), bytes: bytes.len() as u64 })
+        let key = name(&object.key);
+        let record = if is_record(&key) { serde_json::from_slice(&bytes).ok() } else { None };
+        let (sha256, stored_at) = (sha256(&bytes), object.stored_at);
+        let listed = Listed { key: key.clone(), sha256, bytes: bytes.len() as u64, stored_at };
+        Ok::<_, StepError>((listed, record.map(|record| (key, record))))
     });
-    stream::iter(listed).buffered(READS_IN_FLIGHT).try_collect().await
+    let read: Vec<_> = stream::iter(read).buffered(READS_IN_FLIGHT).try_collect().await?;
+    let (listed, records): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+    Ok((listed, records.into_iter().flatten().collect()))
 }
 
 #[cfg(test)]

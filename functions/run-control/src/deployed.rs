@@ -1,17 +1,37 @@
 //! What the orchestrator was deployed for, as its template has put it into the environment.
 
 use lifeboat_rules::decided::Deployed;
+use lifeboat_rules::evidence::Deployment;
 use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::required_env;
 
-/// Reads what the template has put into the environment.
-///
-/// # Errors
-/// `Defect` where something is missing or is none of what the template allows.
-pub fn deployed() -> Result<Deployed, StepError> {
-    let strategy = strategy(&required_env("DNS_STRATEGY")?)?;
-    Ok(Deployed { strategy, zone_id: required_env("HOSTED_ZONE_ID")? })
+/// The orchestrator's stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orchestrator {
+    /// What it has given its functions their rights for: the plan has to agree.
+    pub deployed: Deployed,
+    /// What it runs, for the manifest.
+    pub deployment: Deployment,
+}
+
+impl Orchestrator {
+    /// Reads what the template has put into the environment.
+    ///
+    /// # Errors
+    /// `Defect` where something is missing or is none of what the template allows.
+    pub fn from_env() -> Result<Orchestrator, StepError> {
+        let strategy = strategy(&required_env("DNS_STRATEGY")?)?;
+        Ok(Orchestrator {
+            deployed: Deployed { strategy, zone_id: required_env("HOSTED_ZONE_ID")? },
+            deployment: Deployment {
+                packages: required_env("ARTIFACT_PREFIX")?,
+                definition: required_env("DEFINITION_KEY")?,
+                signing_key: required_env("SIGNING_KEY_ARN")?,
+                templates: vec![],
+            },
+        })
+    }
 }
 
 fn strategy(text: &str) -> Result<Strategy, StepError> {

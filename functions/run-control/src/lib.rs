@@ -7,13 +7,14 @@ mod before;
 mod claims;
 mod deployed;
 mod manifests;
+mod sign;
 mod words;
 
 use jiff::Timestamp;
 use lifeboat_rules::admission::Admission;
 use lifeboat_rules::decided::{Admitted, Asked, Because, Claimed, Claiming, Wanted};
 use lifeboat_rules::epoch::Claim;
-use lifeboat_rules::evidence::{Manifest, manifest_key, prefix};
+use lifeboat_rules::evidence::{Deployment, Manifest, Template, account, prefix};
 use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::{ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger};
 use lifeboat_runtime::{Context, decide};
@@ -24,9 +25,10 @@ use serde_json::Value;
 pub use aws::{Executions, newest_fence};
 pub use before::before;
 pub use claims::{claim_epoch, flip_name, holders, newest_epoch};
-pub use deployed::deployed;
+pub use deployed::Orchestrator;
 pub use lifeboat_rules::decided::Deployed;
-pub use manifests::put_manifest;
+pub use manifests::{put_manifest, sign_manifest};
+pub use sign::Signer;
 pub use words::{say, words};
 
 /// What can be asked of this function.
@@ -133,6 +135,9 @@ pub enum Answer {
         manifest: String,
         /// The SHA-256 of the manifest's bytes.
         sha256: String,
+        /// Why the manifest bears no signature; absent where it bears one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unsigned: Option<String>,
     },
 }
 
@@ -143,19 +148,33 @@ pub enum Answer {
 pub async fn handle(
     context: &Context,
     executions: &Executions,
-    deployed: &Deployed,
+    signer: &Signer,
+    orchestrator: &Orchestrator,
     now: fn() -> Timestamp,
     request: Request<Action>,
 ) -> Result<Answer, StepError> {
     match &request.action {
         Action::Admit { execution, started_at, input } => {
             let started = Started { execution, at: *started_at };
-            admit_run(context, executions, deployed, &request.step, &started, input.clone(), now()).await
+            admit_run(
+                context,
+                executions,
+                &orchestrator.deployed,
+                &request.step,
+                &started,
+                input.clone(),
+                now(),
+            )
+            .await
         }
         Action::ClaimEpoch {} => claim(context, request.run()?, request.step.plan_name()?, now()).await,
         Action::Close { outcome, reason, failure, facts } => {
             let reason = failure.as_ref().map_or_else(|| reason.clone(), Failure::reason);
-            close(context, &request, *outcome, reason, facts.clone(), now()).await
+            let manifest =
+                manifest(context, &orchestrator.deployment, &request, *outcome, reason, facts.clone())
+                    .await?;
+            let manifest = Manifest { closed_at: now(), ..manifest };
+            close(context, signer, &request.step, manifest).await
         }
     }
 }
@@ -264,14 +283,15 @@ async fn claim(context: &Context, run: &Run, plan: &str, now: Timestamp) -> Resu
     }
 }
 
-async fn close(
+/// What closes the run of `request`, but for the moment.
+async fn manifest(
     context: &Context,
+    deployment: &Deployment,
     request: &Request<Action>,
     outcome: Outcome,
     reason: String,
     facts: Value,
-    now: Timestamp,
-) -> Result<Answer, StepError> {
+) -> Result<Manifest, StepError> {
     let step = &request.step;
     let plan = step.plan_name()?;
     let reason = match &request.run {
@@ -280,24 +300,44 @@ async fn close(
         }
         _ => reason,
     };
-    let key = manifest_key(plan, &step.run);
-    let records = aws::list_records(context, &prefix(plan, &step.run), &key).await?;
-    let manifest = Manifest {
+    let (listed, records) = aws::read_records(context, &prefix(plan, &step.run)).await?;
+    let run = request.run.as_ref();
+    let deployment = Deployment { templates: templates(context, run).await, ..deployment.clone() };
+    Ok(Manifest {
         plan: plan.to_owned(),
         run: step.run.clone(),
-        admitted: request.run.clone(),
+        admitted: run.cloned(),
         outcome,
         reason,
-        closed_at: now,
+        closed_at: Timestamp::UNIX_EPOCH,
         facts,
-        records,
-    };
-    let stored = put_manifest(&context.store, &context.evidence_bucket, manifest).await?;
+        deployment: Some(deployment),
+        account: Some(account(run, outcome, &listed, &records)),
+        records: listed,
+    })
+}
+
+/// The templates of the run's stacks; none where its plan cannot be read: a run is closed all the same.
+async fn templates(context: &Context, run: Option<&Run>) -> Vec<Template> {
+    let Some(run) = run else { return vec![] };
+    let stacks = context.plan(&run.plan).await.map(|plan| plan.stacks).unwrap_or_default();
+    stacks.into_iter().map(|stack| Template { stack: stack.name, key: stack.template }).collect()
+}
+
+async fn close(
+    context: &Context,
+    signer: &Signer,
+    step: &Step,
+    manifest: Manifest,
+) -> Result<Answer, StepError> {
+    let Context { store, evidence_bucket, .. } = context;
+    let stored = sign_manifest(store, evidence_bucket, signer, manifest, step.attempt).await?;
     Ok(Answer::Closed {
         outcome: stored.manifest.outcome,
         reason: stored.manifest.reason,
         manifest: stored.key,
         sha256: stored.sha256,
+        unsigned: stored.unsigned,
     })
 }
 

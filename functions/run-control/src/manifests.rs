@@ -1,10 +1,11 @@
 //! The manifest: what closes a run, or a hand-back.
 
-use lifeboat_rules::StepError;
-use lifeboat_rules::evidence::{Manifest, manifest_key, sha256};
+use lifeboat_rules::evidence::{Manifest, Signature, manifest_key, sha256, signature_key};
+use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::{Put, Store};
 
 use crate::read_json;
+use crate::sign::Signer;
 
 /// A manifest as it is stored.
 #[derive(Clone, Debug)]
@@ -15,9 +16,69 @@ pub struct Stored {
     pub key: String,
     /// The SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
+    /// Why it bears no signature; `None` where it bears one.
+    pub unsigned: Option<String>,
 }
 
-/// Stores `manifest`, once: where an earlier attempt of the same run has closed it, what that one said stands.
+/// Attempts that may fail for a signature alone. A run that has ended is closed without one rather than not at all: what is
+/// not closed, no alarm starts a run after.
+const UNSIGNED_AFTER_ATTEMPT: u32 = 3;
+
+/// Signs `manifest` and stores both, the manifest first. It is signed before anything is stored, so that an attempt that fails
+/// for KMS is one that the next one still lists.
+///
+/// # Errors
+/// As [`put_manifest`]; as [`Signer::sign`] in one of the first attempts, where KMS may answer the next.
+pub async fn sign_manifest(
+    store: &Store,
+    evidence_bucket: &str,
+    signer: &Signer,
+    manifest: Manifest,
+    attempt: u32,
+) -> Result<Stored, StepError> {
+    let bytes = written(&manifest);
+    let mut signed = signer.sign(&bytes).await;
+    if let Err(err) = &signed
+        && err.name == ErrorName::Transient
+        && attempt < UNSIGNED_AFTER_ATTEMPT
+    {
+        return Err(signed.expect_err("it was looked at"));
+    }
+    let (mut stored, in_store) = put(store, evidence_bucket, manifest, bytes).await?;
+    if let Some(earlier) = in_store {
+        signed = signer.sign(&earlier).await;
+    }
+    match signed {
+        Ok(signature) => put_signature(store, evidence_bucket, &stored.manifest, &signature).await?,
+        Err(err) => {
+            tracing::error!("the manifest {} bears no signature: {err}", stored.key);
+            stored.unsigned = Some(err.to_string());
+        }
+    }
+    Ok(stored)
+}
+
+async fn put_signature(
+    store: &Store,
+    evidence_bucket: &str,
+    manifest: &Manifest,
+    signature: &Signature,
+) -> Result<(), StepError> {
+    let key = signature_key(&manifest.plan, &manifest.run);
+    match store.create(evidence_bucket, &key, &signature.to_bytes()).await? {
+        Put::Created => Ok(()),
+        // No two signatures of one manifest are alike.
+        Put::Exists(found) => {
+            let earlier: Signature = read_json(&key, &found)?;
+            match earlier.signed_sha256 == signature.signed_sha256 {
+                true => Ok(()),
+                false => Err(StepError::defect(format!("{key} is the signature of another manifest"))),
+            }
+        }
+    }
+}
+
+/// Stores `manifest`, once, and unsigned: where an earlier attempt of the same run has closed it, what that one said stands.
 ///
 /// # Errors
 /// `Defect` where another run of the same name was closed before; as [`lifeboat_runtime::aws_error`].
@@ -26,11 +87,24 @@ pub async fn put_manifest(
     evidence_bucket: &str,
     manifest: Manifest,
 ) -> Result<Stored, StepError> {
+    let bytes = written(&manifest);
+    Ok(put(store, evidence_bucket, manifest, bytes).await?.0)
+}
+
+fn written(manifest: &Manifest) -> Vec<u8> {
+    serde_json::to_vec_pretty(manifest).expect("strings, numbers and JSON values always serialise")
+}
+
+/// As [`put_manifest`], and the bytes in the store where they are an earlier attempt's.
+async fn put(
+    store: &Store,
+    evidence_bucket: &str,
+    manifest: Manifest,
+    bytes: Vec<u8>,
+) -> Result<(Stored, Option<Vec<u8>>), StepError> {
     let key = manifest_key(&manifest.plan, &manifest.run);
-    let bytes =
-        serde_json::to_vec_pretty(&manifest).expect("strings, numbers and JSON values always serialise");
     match store.create(evidence_bucket, &key, &bytes).await? {
-        Put::Created => Ok(Stored { manifest, sha256: sha256(&bytes), key }),
+        Put::Created => Ok((Stored { manifest, sha256: sha256(&bytes), key, unsigned: None }, None)),
         Put::Exists(found) => {
             let earlier: Manifest = read_json(&key, &found)?;
             // Another run of the same name (names are free again after 90 days) is not this one.
@@ -41,7 +115,7 @@ pub async fn put_manifest(
                     "{key} is the manifest of an earlier run of the same name"
                 )));
             }
-            Ok(Stored { manifest: earlier, sha256: sha256(&found), key })
+            Ok((Stored { manifest: earlier, sha256: sha256(&found), key, unsigned: None }, Some(found)))
         }
     }
 }

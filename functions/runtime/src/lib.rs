@@ -2,6 +2,7 @@
 //! writes evidence before and after each step, and the errors that Step Functions matches.
 
 mod aws;
+mod chain;
 mod claim;
 mod clock;
 mod deciding;

@@ -3,15 +3,17 @@
 use std::future::Future;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use lifeboat_rules::evidence::{Phase, Record, record_key, sha256};
+use lifeboat_rules::evidence::{manifest_key, sha256};
 use lifeboat_rules::{ErrorName, Plan, PlanRef, Request, Step, StepError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
-use crate::store::{Put, Store};
-use crate::{clock, deciding, required_env};
+use crate::chain::Begun;
+use crate::deciding::{self, Deciding};
+use crate::required_env;
+use crate::store::Store;
 
 /// What a step has to work with besides its input.
 #[derive(Clone, Debug)]
@@ -98,7 +100,8 @@ where
 {
     start_tracing();
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
-        let handled = handler(event.payload, event.context.request_id);
+        // On the heap: as a part of this future its type is too deep for the compiler.
+        let handled = Box::pin(handler(event.payload, event.context.request_id));
         async {
             handled.await.and_then(to_json).map_err(|err| {
                 match err.name {
@@ -136,52 +139,88 @@ impl Context {
         Fut: Future<Output = Result<O, StepError>>,
         O: Serialize,
     {
-        let request: Request<A> = parse(payload.clone())?;
-        let step = request.step.clone();
-        if let Some(run) = &request.run
-            && (run.id != step.run || run.plan.key != step.plan_key)
-        {
-            return Err(StepError::input_invalid("step", "names another run or plan than `run` does"));
-        }
-        let intent = self.record(&step, request_id, Phase::Intent, payload, None).await?;
-        tracing::info!(step = %step, "begin");
-        let (result, deciding) = deciding::within(handler(request)).await;
-        let result = result.and_then(to_json);
-        let mut body = match &result {
-            Ok(output) => json!({ "result": output }),
-            Err(err) => json!({ "error": err.name.as_str(), "message": err.to_string() }),
-        };
-        tracing::info!(step = %step, %body, "end");
-        deciding.tell(&mut body);
-        let recorded = self.record(&step, request_id, Phase::Outcome, body, Some(intent)).await;
+        let request = request::<A>(&payload)?;
+        let begun = Begun::of(&request, request_id);
+        let intent = self.intent(&begun, payload).await?;
+        let (result, deciding) = run(&begun, handler(request)).await;
+        let recorded = self.outcome(&begun, outcome(&result, deciding), intent).await;
         // The step's own error comes first where it has one.
         result.and_then(|output| recorded.map(|_| output))
     }
 
-    /// Stores one record and returns its digest.
-    async fn record(
+    /// Runs the step that closes a run. Its outcome is the manifest, which names every record: nothing is recorded once that
+    /// is stored, and an attempt that finds it stored only finishes.
+    ///
+    /// # Errors
+    /// As [`Context::step`].
+    pub async fn closing_step<A, F, Fut, O>(
         &self,
-        step: &Step,
+        payload: Value,
         request_id: &str,
-        phase: Phase,
-        body: Value,
-        intent_sha256: Option<String>,
-    ) -> Result<String, StepError> {
-        let key = record_key(step, phase, request_id)?;
-        let record = Record {
-            phase,
-            step: step.clone(),
-            at: clock::now(),
-            request_id: request_id.into(),
-            body,
-            intent_sha256,
-        };
-        let bytes = serde_json::to_vec(&record).expect("a record is strings, numbers and JSON values");
-        match self.store.create(&self.evidence_bucket, &key, &bytes).await? {
-            Put::Created => Ok(sha256(&bytes)),
-            Put::Exists(_) => Err(StepError::defect(format!("evidence {key} exists with other content"))),
+        handler: F,
+    ) -> Result<Value, StepError>
+    where
+        A: DeserializeOwned,
+        F: FnOnce(Request<A>) -> Fut,
+        Fut: Future<Output = Result<O, StepError>>,
+        O: Serialize,
+    {
+        let request = request::<A>(&payload)?;
+        let begun = Begun::of(&request, request_id);
+        if self.is_closed(&begun.step).await? {
+            return run(&begun, handler(request)).await.0;
         }
+        let intent = self.intent(&begun, payload).await?;
+        let (result, deciding) = run(&begun, handler(request)).await;
+        if result.is_err() && matches!(self.is_closed(&begun.step).await, Ok(false)) {
+            // The step's own error is told, whatever comes of this.
+            let _ = self.outcome(&begun, outcome(&result, deciding), intent).await;
+        }
+        result
     }
+
+    /// Whether the run has its manifest.
+    async fn is_closed(&self, step: &Step) -> Result<bool, StepError> {
+        let key = manifest_key(step.plan_name()?, &step.run);
+        Ok(self.store.get(&self.evidence_bucket, &key, None).await?.is_some())
+    }
+}
+
+fn request<A: DeserializeOwned>(payload: &Value) -> Result<Request<A>, StepError> {
+    let request: Request<A> = parse(payload.clone())?;
+    match &request.run {
+        Some(run) if run.id != request.step.run || run.plan.key != request.step.plan_key => {
+            Err(StepError::input_invalid("step", "names another run or plan than `run` does"))
+        }
+        _ => Ok(request),
+    }
+}
+
+/// Runs the step, and gives back what it has decided by besides its result.
+async fn run<O: Serialize>(
+    begun: &Begun<'_>,
+    handled: impl Future<Output = Result<O, StepError>>,
+) -> (Result<Value, StepError>, Deciding) {
+    tracing::info!(step = %begun.step, "begin");
+    let (result, deciding) = deciding::within(handled).await;
+    let result = result.and_then(to_json);
+    tracing::info!(step = %begun.step, body = %told(&result), "end");
+    (result, deciding)
+}
+
+/// What came of a step.
+fn told(result: &Result<Value, StepError>) -> Value {
+    match result {
+        Ok(output) => json!({ "result": output }),
+        Err(err) => json!({ "error": err.name.as_str(), "message": err.to_string() }),
+    }
+}
+
+/// What an outcome says: what came of the step, and what was decided by.
+fn outcome(result: &Result<Value, StepError>, deciding: Deciding) -> Value {
+    let mut body = told(result);
+    deciding.tell(&mut body);
+    body
 }
 
 fn start_tracing() {

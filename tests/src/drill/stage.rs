@@ -17,7 +17,7 @@ use crate::world::delivery::DeliveryStream;
 use crate::world::deploy::{StackSpec, create_foundation, create_stack, upload_packages};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::relay::Relay;
-use crate::world::{World, places};
+use crate::world::{Clients, World, places};
 
 /// Where the primary's gateway listens; the recovery side's listens on the same port.
 const PRIMARY_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
@@ -57,6 +57,8 @@ pub struct Stage {
     pub relay: Option<Relay>,
     /// What an application with leases sends its entries to.
     pub delivery: Option<DeliveryStream>,
+    /// The fingerprint of the key that signs what runs leave behind.
+    fingerprint: String,
     values: Vec<(&'static str, String)>,
 }
 
@@ -145,6 +147,7 @@ impl Stage {
                 .parameter("ControlBucket", control_bucket)
                 .parameter("EvidenceBucket", evidence_bucket)
                 .parameter("HostedZoneId", zone_id.trim_start_matches("/hostedzone/"))
+                .parameter("SigningKeyArn", foundation.output("SigningKeyArn")?)
                 .parameter("DnsStrategy", &strategy)
                 .parameter("StackRoleArn", recovery_base.output("StackRoleArn")?)
                 .parameter("ArtifactBucket", control_bucket)
@@ -155,6 +158,7 @@ impl Stage {
         )
         .await?;
 
+        let fingerprint = fingerprint(&recovery, foundation.output("SigningKeyArn")?).await?;
         report("lifeboat init, then the primary exchange");
         succeed(world, &["init", &file, "--control-bucket", control_bucket]).await?;
         let day_of = |name: &str, template: &str| {
@@ -193,6 +197,7 @@ impl Stage {
             plan_file,
             relay,
             delivery,
+            fingerprint,
             values,
         };
         report(match setting.strategy {
@@ -224,10 +229,12 @@ impl Stage {
         succeed(world, &["plan", "upload", &file, "--control-bucket", &self.control_bucket]).await
     }
 
-    /// `text` with the name of the log's bucket for `${LOG_BUCKET}`, and the plan's file for `${PLAN}`.
+    /// `text` with the name of the log's bucket for `${LOG_BUCKET}`, the plan's file for `${PLAN}`, and the fingerprint of the
+    /// key that signs for `${FINGERPRINT}`.
     pub fn named(&self, text: &str) -> String {
         text.replace("${LOG_BUCKET}", &self.log_bucket)
             .replace("${PLAN}", &self.plan_file.display().to_string())
+            .replace("${FINGERPRINT}", &self.fingerprint)
     }
 
     /// Runs the `lifeboat` command as a person would, who has the names of buckets and state machine in the environment.
@@ -373,6 +380,15 @@ impl Stage {
         let bytes = object.body.collect().await.doing(what)?.to_vec();
         serde_json::from_slice(&bytes).doing(what)
     }
+}
+
+/// As a person asks KMS for it who is going to pin it.
+async fn fingerprint(clients: &Clients, key: &str) -> Result<String, WorldError> {
+    let what = || format!("read the public key of {key}");
+    let asked = aws_sdk_kms::Client::new(&clients.config).get_public_key().key_id(key).send();
+    let answer = asked.await.doing(what)?;
+    let public_key = answer.public_key().ok_or_else(|| WorldError::failed(what(), "there is none"))?;
+    Ok(lifeboat_rules::evidence::sha256(public_key.as_ref()))
 }
 
 async fn read_plan(world: &World, bucket: &str, key: &str) -> Result<Plan, WorldError> {

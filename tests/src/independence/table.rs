@@ -66,6 +66,7 @@ const fn known(
 const S3: &str = "S3";
 const CFN: &str = "CloudFormation";
 const CW: &str = "CloudWatch";
+const KMS: &str = "KMS";
 const SFN: &str = "Step Functions";
 const R53: &str = "Route 53";
 
@@ -82,6 +83,8 @@ pub const OPERATIONS: &[Known] = &[
     known("s3", S3, "ListObjectsV2", Needs::Data, &["s3:ListBucket"], GLOBAL),
     known("cloudwatch", CW, "PutMetricData", Needs::Data, &["cloudwatch:PutMetricData"], PLANES),
     known("cloudwatch", CW, "DescribeAlarms", Needs::Control, &["cloudwatch:DescribeAlarms"], PLANES),
+    known("kms", KMS, "Sign", Needs::Data, &["kms:Sign"], PLANES),
+    known("kms", KMS, "GetPublicKey", Needs::Control, &["kms:GetPublicKey"], PLANES),
     known("sfn", SFN, "StartExecution", Needs::Data, &["states:StartExecution"], PLANES),
     known("sfn", SFN, "DescribeExecution", Needs::Control, &["states:DescribeExecution"], PLANES),
     known(
@@ -133,7 +136,7 @@ pub const OPERATIONS: &[Known] = &[
 ];
 
 /// The operations of the recovery Region's own control planes that a run needs: its CloudFormation, which makes what the plan
-/// asks for, and two questions. A test fails when there is another.
+/// asks for, and three questions. A test fails when there is another.
 pub const CONTROL_PLANE: &[(&str, &str)] = &[
     ("CreateStack", "makes the plan's stacks, as that Region's Lambda and Step Functions run the rest"),
     ("DescribeStacks", "sees when they are complete"),
@@ -143,6 +146,10 @@ pub const CONTROL_PLANE: &[(&str, &str)] = &[
     (
         "DescribeExecution",
         "is the run that holds the newest epoch still under way; only where it left no manifest",
+    ),
+    (
+        "GetPublicKey",
+        "puts the public key beside the manifest's signature; a run is closed without a signature where KMS does not answer",
     ),
 ];
 

@@ -127,6 +127,7 @@ impl Stage {
             .parameter("LogBucket", &log_bucket)
             .parameter("ControlBucket", &control_bucket)
             .parameter("EvidenceBucket", &evidence_bucket)
+            .parameter("SigningKeyArn", output("SigningKeyArn")?)
             .parameter("HostedZoneId", zone_id.trim_start_matches("/hostedzone/"))
             .parameter("StackRoleArn", "arn:aws:iam::000000000000:role/light-stacks")
             .parameter("ArtifactBucket", &packages.bucket)

@@ -9,6 +9,7 @@ use futures::{TryStreamExt, stream};
 use ledger_verify::shards::Set;
 use lifeboat::ledger::generate::{Object, Spec};
 use lifeboat_ledger::slot;
+use lifeboat_rules::evidence::chain::is_record;
 use lifeboat_rules::evidence::{Record, prefix};
 use lifeboat_rules::{Plan, PlanRef};
 use serde::Serialize;
@@ -245,7 +246,7 @@ impl Ledger {
     async fn records(&self, clients: &Clients, run: &str) -> Result<Vec<Record>, WorldError> {
         let of_run = prefix(self.name, run);
         let records = self.objects(clients, &of_run).await?.into_iter();
-        let records = records.filter(|(key, _)| !key[of_run.len()..].starts_with("shards/"));
+        let records = records.filter(|(key, _)| is_record(&key[of_run.len()..]));
         records.map(|(key, bytes)| serde_json::from_slice(&bytes).doing(|| format!("read {key}"))).collect()
     }
 

@@ -102,8 +102,14 @@ async fn play_one(
     let mut told = Vec::new();
     for execution in &executions {
         let mut records = evidence.records(&world, &stage, &execution.name).await?;
+        let mut closed_at = evidence.closed_at(&world, &stage, &execution.name).await?;
         if let Some(at) = redriven.get(&execution.name) {
             records.retain(|record| record.at < *at);
+            closed_at = closed_at.filter(|closed_at| closed_at < at);
+        }
+        let mut verdicts = runs::verdicts(&records);
+        if closed_at.is_some() {
+            verdicts.insert("Close the run".to_owned(), "Closed".to_owned());
         }
         let end = runs::end(&world, execution).await?;
         let end =
@@ -111,7 +117,7 @@ async fn play_one(
         told.push(Told {
             name: execution.name.clone(),
             states: runs::states_entered(&world, execution).await?,
-            verdicts: runs::verdicts(&records),
+            verdicts,
             end,
         });
     }

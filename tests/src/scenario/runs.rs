@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use jiff::Timestamp;
-use lifeboat_rules::evidence::{LEFT, Phase, Record, manifest_key, prefix};
+use lifeboat_rules::evidence::chain::is_record;
+use lifeboat_rules::evidence::{Manifest, Phase, Record, manifest_key, prefix};
 use serde_json::Value;
 
 use crate::definition::Definition;
@@ -156,12 +157,10 @@ impl Evidence {
         while let Some(page) = pages.next().await {
             for object in page.doing(what)?.contents() {
                 let key = object.key().unwrap_or_default();
-                // What the shards of a long history hand to one another, and what a step leaves beside its records, is
-                // evidence, but no record of a step.
+                // What the shards of a long history hand to one another, what a step leaves beside its records, and what
+                // closes the run, is evidence, but no record of a step.
                 let of_run = prefix(&stage.plan.name, run);
-                let no_record =
-                    ["shards/", LEFT].iter().any(|folder| key[of_run.len()..].starts_with(folder));
-                if no_record || key == manifest_key(&stage.plan.name, run) {
+                if !is_record(&key[of_run.len()..]) {
                     continue;
                 }
                 let known = self.lock().get(key).cloned();
@@ -181,6 +180,27 @@ impl Evidence {
         records.sort_by_key(|record| record.at);
         name_by_action(&mut records)?;
         Ok(records)
+    }
+
+    /// When the run was closed: its manifest is the outcome of the step that closes.
+    ///
+    /// # Errors
+    /// Where the emulator does not answer, or the manifest is none.
+    pub async fn closed_at(
+        &self,
+        world: &World,
+        stage: &Stage,
+        run: &str,
+    ) -> Result<Option<Timestamp>, WorldError> {
+        let key = manifest_key(&stage.plan.name, run);
+        let what = || format!("read {key}");
+        let s3 = world.clients(world.recovery()).s3;
+        let listed = s3.list_objects_v2().bucket(&stage.evidence_bucket).prefix(&key).send().await;
+        if listed.doing(what)?.contents().is_empty() {
+            return Ok(None);
+        }
+        let manifest: Manifest = serde_json::from_value(stage.evidence(world, &key).await?).doing(what)?;
+        Ok(Some(manifest.closed_at))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {

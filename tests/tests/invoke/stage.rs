@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use jiff::SignedDuration;
 use lifeboat_rules::evidence::sha256;
+use lifeboat_tests::given;
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::{Clients, World, clients, now, places};
 use serde_json::{Value, json};
@@ -76,6 +77,9 @@ impl Stage {
             ("DNS_SERVER", world.dns_address().to_string()),
             ("DNS_STRATEGY", "records".to_owned()),
             ("HOSTED_ZONE_ID", zone_id),
+            ("ARTIFACT_PREFIX", "packages/1/".to_owned()),
+            ("DEFINITION_KEY", "packages/1/failover.asl.json".to_owned()),
+            ("SIGNING_KEY_ARN", given::signing_key(&clients).await.expect("a key")),
         ];
         Stage { environment, values: values.into_iter().collect() }
     }

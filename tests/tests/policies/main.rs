@@ -79,6 +79,7 @@ struct Stage {
     log: String,
     control: String,
     evidence: String,
+    signing_key: String,
     zone: String,
 }
 
@@ -104,6 +105,7 @@ impl Stage {
             log: output(&foundation, "LogBucketName"),
             control: output(&foundation, "ControlBucketName"),
             evidence,
+            signing_key: output(&foundation, "SigningKeyArn"),
             zone: output(&foundation, "HostedZoneId").trim_start_matches("/hostedzone/").to_owned(),
             aws,
         }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::types::MetricDatum;
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use lifeboat_rules::dns::switch;
@@ -64,14 +66,17 @@ enum Call {
     StartExecution,
     /// A point of a metric in this namespace.
     PutPoint(&'static str),
+    /// A signature by the key that signs what runs leave behind.
+    Sign,
+    AskForPublicKey,
 }
 use Call::{
-    Create, Delete, DescribeExecution, Get, List, ListAnotherZone, ListExecutions, ListZone, Overwrite,
-    PutPoint, Replace, StartExecution, StopVersions, Upsert,
+    AskForPublicKey, Create, Delete, DescribeExecution, Get, List, ListAnotherZone, ListExecutions, ListZone,
+    Overwrite, PutPoint, Replace, Sign, StartExecution, StopVersions, Upsert,
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 61] = [
+const CALLS: [Call; 63] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
@@ -133,6 +138,8 @@ const CALLS: [Call; 61] = [
     PutPoint(MEASURED),
     PutPoint(switch::METRIC_NAMESPACE),
     PutPoint("AEX"),
+    Sign,
+    AskForPublicKey,
 ];
 
 /// What every step of a run may do, and the operator.
@@ -179,6 +186,8 @@ const ALLOWED: [(&str, &[Call]); 9] = [
             Create(Control, EPOCH),
             List(Log, "fence/"),
             DescribeExecution("lifeboat-aex"),
+            Sign,
+            AskForPublicKey,
         ],
     ),
     (
@@ -260,6 +269,7 @@ async fn deploy(stage: &Stage, strategy: &str) -> BTreeMap<String, Caller> {
         .parameter("LogBucket", &stage.log)
         .parameter("ControlBucket", &stage.control)
         .parameter("EvidenceBucket", &stage.evidence)
+        .parameter("SigningKeyArn", &stage.signing_key)
         .parameter("HostedZoneId", &stage.zone)
         .parameter("DnsStrategy", strategy)
         .parameter("StackRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/stacks"))
@@ -351,6 +361,17 @@ impl Call {
                 let point = MetricDatum::builder().metric_name(switch::METRIC_NAME).value(1.0).build();
                 let put = clients.cloudwatch.put_metric_data().namespace(namespace).metric_data(point);
                 Answer::of(put.send().await)
+            }
+            Sign => {
+                let kms = aws_sdk_kms::Client::new(&clients.config);
+                let sign = kms.sign().key_id(&stage.signing_key).message_type(MessageType::Digest);
+                let sign =
+                    sign.message(Blob::new([0; 32])).signing_algorithm(SigningAlgorithmSpec::EcdsaSha256);
+                Answer::of(sign.send().await)
+            }
+            AskForPublicKey => {
+                let kms = aws_sdk_kms::Client::new(&clients.config);
+                Answer::of(kms.get_public_key().key_id(&stage.signing_key).send().await)
             }
         }
     }

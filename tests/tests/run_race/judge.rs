@@ -5,6 +5,7 @@ use lifeboat_ledger::{Control, Holder, PenState};
 use lifeboat_rules::dns::records::last_fence;
 use lifeboat_rules::dns::{fence_record, wanted};
 use lifeboat_rules::epoch::Claim;
+use lifeboat_rules::evidence::chain::is_record;
 use lifeboat_rules::evidence::{Manifest, Phase, Record, manifest_key, prefix};
 use lifeboat_rules::plan::Side;
 use lifeboat_rules::{Outcome, epoch};
@@ -95,10 +96,10 @@ async fn manifest(stage: &Stage, run: &str) -> Manifest {
 /// The loser's own record of what it did: nothing.
 async fn losers_evidence(stage: &Stage, winner: &End, loser: &End) -> Loser {
     let light = &stage.light;
-    let key = manifest_key(&light.plan.name, &loser.name);
+    let of_run = prefix(&light.plan.name, &loser.name);
     let (mut claims, mut fenced) = (0, 0);
-    for record in light.keys(&light.evidence_bucket, &prefix(&light.plan.name, &loser.name)).await.unwrap() {
-        if record == key {
+    for record in light.keys(&light.evidence_bucket, &of_run).await.unwrap() {
+        if !is_record(&record[of_run.len()..]) {
             continue;
         }
         let record: Record = light.json(&light.evidence_bucket, &record).await.unwrap();

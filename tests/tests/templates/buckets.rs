@@ -27,6 +27,24 @@ fn the_verifier_of_the_buckets_is_the_role_of_ledger_verify() {
     }
 }
 
+/// The key that signs knows its one signer by the name of the role, and lets nobody else, administrators included.
+#[test]
+fn the_signer_is_the_role_of_run_control() {
+    let (foundation, orchestrator) = (read("infra/foundation.yaml"), read("infra/orchestrator.yaml"));
+    let role = orchestrator["Resources"]["RunControlRole"]["Properties"]["RoleName"].as_str();
+    let key = &foundation["Resources"]["SigningKey"]["Properties"];
+    assert_eq!((&key["KeySpec"], &key["KeyUsage"]), (&json!("ECC_NIST_P256"), &json!("SIGN_VERIFY")));
+    let statements = key["KeyPolicy"]["Statement"].as_array().into_iter().flatten();
+    let denies: Vec<&Value> = statements.filter(|statement| statement["Effect"] == "Deny").collect();
+    assert!(denies.iter().all(|deny| deny["Action"] == "kms:Sign" && deny["Principal"] == "*"));
+    let signers: Vec<&str> = denies
+        .iter()
+        .flat_map(|deny| list(&deny["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]))
+        .filter_map(|arn| Some(arn.split_once(":role/")?.1))
+        .collect();
+    assert_eq!(signers, [role.expect("a role with a name")]);
+}
+
 /// What the emulator cannot be asked, so that only the wording is left to look at; `policies` asks all the rest.
 const NOT_EMULATED: [&str; 3] = ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:UpdateObjectEncryption"];
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Evidence;
 use super::route::{Answer, CLOSE, SHARD, state_of};
 use crate::Plan;
+use crate::evidence::chain::is_record;
 use crate::evidence::{LEFT, Manifest, Phase, Record, sha256};
 
 const MANIFEST: &str = "manifest.json";
@@ -15,7 +16,7 @@ const PLAN: &str = "plan-";
 
 /// Whether a replay reads the object of this key, below the run's prefix.
 pub fn is_needed(key: &str) -> bool {
-    !key.contains('/') || plan_sha256(key).is_some()
+    key == MANIFEST || is_record(key) || plan_sha256(key).is_some()
 }
 
 fn plan_sha256(key: &str) -> Option<&str> {
@@ -59,7 +60,7 @@ pub(super) fn read(evidence: &Evidence) -> Read {
                 Ok(read) => manifest = Some(read),
                 Err(err) => damage.push(format!("{key} cannot be read: {err}")),
             }
-        } else {
+        } else if is_record(key) {
             match serde_json::from_slice::<Record>(bytes) {
                 Ok(record) if record.phase == Phase::Intent => {
                     intents.insert(sha256(bytes), record);
@@ -82,7 +83,7 @@ pub(super) fn read(evidence: &Evidence) -> Read {
     }
     let mut calls = Vec::new();
     for (key, outcome) in outcomes {
-        match outcome.intent_sha256.as_ref().and_then(|sha256| intents.remove(sha256)) {
+        match outcome.previous.first().and_then(|sha256| intents.remove(sha256)) {
             Some(intent) => calls.push(Call::new(intent, Some(outcome))),
             None => damage.push(format!("the intent that {key} names is missing, or has other bytes")),
         }

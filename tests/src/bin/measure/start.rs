@@ -14,7 +14,7 @@ const POLL_WITHIN: Duration = Duration::from_secs(10);
 const NEXT: &str = "GET /2018-06-01/runtime/invocation/next ";
 
 /// What `infra/orchestrator.yaml` sets, with values that lead nowhere: no function calls AWS before its first event.
-const ENVIRONMENT: [(&str, &str); 17] = [
+const ENVIRONMENT: [(&str, &str); 20] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "measured"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -31,6 +31,9 @@ const ENVIRONMENT: [(&str, &str); 17] = [
     ("DNS_SERVER", "127.0.0.1:53"),
     ("DNS_STRATEGY", "switch"),
     ("HOSTED_ZONE_ID", "Z1"),
+    ("ARTIFACT_PREFIX", "packages/1/"),
+    ("DEFINITION_KEY", "packages/1/failover.asl.json"),
+    ("SIGNING_KEY_ARN", "arn:aws:kms:eu-central-1:000000000000:key/measured"),
     ("LOG_LEVEL", "error"),
 ];
 

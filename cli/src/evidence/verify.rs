@@ -1,0 +1,70 @@
+//! `lifeboat evidence verify`: the verdict, and every object that it stumbled over.
+
+use lifeboat_rules::evidence::verify::{Verdict, Verified, Wrong};
+use serde_json::json;
+
+use super::{judge, place};
+use crate::args::EvidenceVerifyArgs;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Report, one_line, table};
+
+pub(super) fn run(args: &EvidenceVerifyArgs) -> Result<Report, Failure> {
+    let evidence = place::read(&args.place)?;
+    let pinned = args.key.as_deref();
+    let mut verified = judge(&evidence.objects, pinned);
+    let Some(run) = verified.run.clone() else {
+        let what = format!("{} holds neither a record nor a manifest of a run", evidence.place);
+        return Err(Failure::new(Exit::NoInput, what, "name the folder of one run, as `fetch` makes it"));
+    };
+    if let Some(asked) = evidence.run.filter(|asked| *asked != run) {
+        let what = format!("it says that the run is {run}, and {asked} was asked for");
+        verified.wrong.push(Wrong { key: "manifest.json".to_owned(), what });
+        verified.verdict = Verdict::Broken;
+    }
+    Ok(report(&evidence.place, &run, &verified, pinned))
+}
+
+fn report(place: &str, run: &str, verified: &Verified, pinned: Option<&str>) -> Report {
+    let Verified { verdict, plan, outcome, records, left, signed_by, wrong, unknown, .. } = verified;
+    let wrongs = match wrong.len() {
+        1 => "1 thing is wrong".to_owned(),
+        count => format!("{count} things are wrong"),
+    };
+    let (exit, headline) = match verdict {
+        Verdict::Authentic => (
+            Exit::Done,
+            format!(
+                "authentic: the evidence of {run} is complete and unchanged, signed by the key that was given"
+            ),
+        ),
+        Verdict::Unauthenticated => {
+            let why = match (pinned, signed_by) {
+                (_, None) => "its manifest bears no signature",
+                (None, Some(_)) => "no --key says whose signature it has to bear",
+                (Some(_), Some(_)) => "its signature is not by the key that was given",
+            };
+            (Exit::Unproven, format!("unauthenticated: the evidence of {run} is whole, and {why}"))
+        }
+        Verdict::Open => (
+            Exit::Unproven,
+            format!("open: {run} has no manifest; it goes on, was stopped, or its end was taken away"),
+        ),
+        Verdict::Broken => (Exit::Broken, format!("broken: {wrongs} with the evidence of {run}")),
+    };
+    let mut details = vec![("place", place.to_owned())];
+    details.extend(plan.clone().map(|plan| ("plan", plan)));
+    details.extend(outcome.clone().map(|outcome| ("outcome", outcome)));
+    details.push(("records", format!("{records}, and {left} objects beside them")));
+    details.extend(signed_by.clone().map(|fingerprint| ("signed by", fingerprint)));
+    let mut tables = vec![];
+    if !wrong.is_empty() {
+        let rows = wrong.iter().map(|wrong| [one_line(&wrong.key), one_line(&wrong.what)]);
+        tables.push(("Wrong", table(["object", "what"], rows)));
+    }
+    let warnings = unknown
+        .iter()
+        .map(|key| format!("{key} has no outcome: it was begun, and what came of it is not known"))
+        .collect();
+    Report { headline, details, tables, warnings, json: json!(verified), exit, ..Report::default() }
+}

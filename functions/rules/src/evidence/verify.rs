@@ -1,0 +1,340 @@
+//! Whether what a run has left is whole and unchanged: the verdict on a folder of evidence, without any I/O.
+//!
+//! Three things are held against one another: the names of the objects, the chain from record to record, and the manifest,
+//! which names everything with its digest. The signature vouches for the manifest, and a fingerprint that was never in the
+//! folder for the signature. Whether the signature is one is cryptography, and the caller's part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::account::{action, unknown};
+use super::chain::is_record;
+use super::{Manifest, Phase, Record, record_key, sha256};
+
+/// The manifest's name in a folder.
+pub const MANIFEST: &str = "manifest.json";
+/// The name of its signature.
+pub const SIGNATURE: &str = "manifest.sig";
+
+/// One object of a run, by its key below the run's prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    sha256: String,
+    bytes: u64,
+    content: Option<Vec<u8>>,
+}
+
+impl Object {
+    /// Takes in an object as it is.
+    pub fn new(key: &str, bytes: Vec<u8>) -> Object {
+        let (sha256, length) = (sha256(&bytes), bytes.len() as u64);
+        let read = is_record(key) || [MANIFEST, SIGNATURE].contains(&key);
+        Object { sha256, bytes: length, content: read.then_some(bytes) }
+    }
+
+    /// What has to be read: a record, the manifest, its signature. Of anything else the digest says it all.
+    pub fn content(&self) -> Option<&[u8]> {
+        self.content.as_deref()
+    }
+}
+
+/// What is known of the manifest's signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// There is none.
+    Absent,
+    /// It is one, by the key of this fingerprint.
+    By {
+        /// SHA-256 of the public key, as DER of a `SubjectPublicKeyInfo`, in hexadecimal.
+        fingerprint: String,
+    },
+    /// It is none of these bytes.
+    Wrong {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What it comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Complete and unchanged, by the key that was pinned.
+    Authentic,
+    /// Nothing is wrong, and nothing says who has vouched for it: no fingerprint was given, or there is no signature.
+    Unauthenticated,
+    /// Nothing is wrong, and the run has no manifest: it goes on, was stopped, or its end was cut off.
+    Open,
+    /// Something is missing, changed, or not where it belongs.
+    Broken,
+}
+
+/// One thing that is wrong, and with which object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Wrong {
+    /// The object's key, below the run's prefix.
+    pub key: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
+/// The verdict, and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// The plan's name, by the manifest or the first record.
+    pub plan: Option<String>,
+    /// The run's name, by the same.
+    pub run: Option<String>,
+    /// How the run ended, by its manifest.
+    pub outcome: Option<String>,
+    /// How many records there are.
+    pub records: usize,
+    /// How many objects there are beside them.
+    pub left: usize,
+    /// The fingerprint of the key that signed, where the signature is one.
+    pub signed_by: Option<String>,
+    /// What is wrong, by key.
+    pub wrong: Vec<Wrong>,
+    /// What is not known of a run that may be whole: intents without an outcome.
+    pub unknown: Vec<String>,
+}
+
+/// Judges the objects of one run, by their keys below its prefix. `pinned` is the fingerprint that the user holds, from
+/// anywhere but the folder.
+pub fn verify(objects: &BTreeMap<String, Object>, signed: &Signed, pinned: Option<&str>) -> Verified {
+    let mut found = Found::default();
+    let records = found.read_records(objects);
+    let manifest = found.read_manifest(objects);
+    let of = manifest.as_ref().map(|manifest| (manifest.plan.clone(), manifest.run.clone()));
+    let of = of.or_else(|| {
+        let (_, first) = records.first()?;
+        Some((first.step.plan_name().ok()?.to_owned(), first.step.run.clone()))
+    });
+    if let Some((plan, run)) = &of {
+        found.look_at_names(&records, plan, run);
+    }
+    found.look_at_chain(objects, &records);
+    if let Some(manifest) = &manifest {
+        found.look_at_list(objects, manifest);
+        found.look_at_close(&records, manifest);
+    }
+    if manifest.is_none() && !objects.contains_key(MANIFEST) && objects.contains_key(SIGNATURE) {
+        found.wrong(SIGNATURE, "it signs a manifest that is not there");
+    }
+    let signed_by = found.look_at_signature(objects, signed, pinned);
+    let mut wrong = found.0;
+    wrong.sort();
+    wrong.dedup();
+    let verdict = if !wrong.is_empty() {
+        Verdict::Broken
+    } else if manifest.is_none() {
+        Verdict::Open
+    } else if pinned.is_some() && signed_by.is_some() {
+        Verdict::Authentic
+    } else {
+        Verdict::Unauthenticated
+    };
+    let closing = [MANIFEST, SIGNATURE];
+    let (plan, run) = of.unzip();
+    Verified {
+        verdict,
+        plan,
+        run,
+        outcome: manifest.map(|manifest| manifest.outcome.as_str().to_owned()),
+        left: objects.keys().filter(|key| !is_record(key) && !closing.contains(&key.as_str())).count(),
+        records: objects.keys().filter(|key| is_record(key)).count(),
+        signed_by,
+        unknown: unknown(&records),
+        wrong,
+    }
+}
+
+#[derive(Default)]
+struct Found(Vec<Wrong>);
+
+impl Found {
+    fn wrong(&mut self, key: &str, what: impl Into<String>) {
+        self.0.push(Wrong { key: key.to_owned(), what: what.into() });
+    }
+
+    fn read_records(&mut self, objects: &BTreeMap<String, Object>) -> Vec<(String, Record)> {
+        let mut records = Vec::new();
+        for (key, object) in objects.iter().filter(|(key, _)| is_record(key)) {
+            match serde_json::from_slice(object.content().unwrap_or_default()) {
+                Ok(record) => records.push((key.clone(), record)),
+                Err(err) => self.wrong(key, format!("it is no record: {err}")),
+            }
+        }
+        records
+    }
+
+    fn read_manifest(&mut self, objects: &BTreeMap<String, Object>) -> Option<Manifest> {
+        let bytes = objects.get(MANIFEST)?.content().unwrap_or_default();
+        serde_json::from_slice(bytes)
+            .map_err(|err| self.wrong(MANIFEST, format!("it is no manifest: {err}")))
+            .ok()
+    }
+
+    /// A record's own words say under which key it was stored, and of which run it is.
+    fn look_at_names(&mut self, records: &[(String, Record)], plan: &str, run: &str) {
+        for (key, record) in records {
+            let step = &record.step;
+            if step.run != run || step.plan_name().ok() != Some(plan) {
+                self.wrong(
+                    key,
+                    format!("it is of the run {} by {}, and not of {run}", step.run, step.plan_key),
+                );
+                continue;
+            }
+            let stored = record_key(step, record.phase, &record.request_id).unwrap_or_default();
+            let belongs = stored.rsplit('/').next().unwrap_or_default();
+            if belongs != key {
+                self.wrong(key, format!("by what it says it belongs at {belongs}"));
+            }
+        }
+    }
+
+    /// Every record but the first names what came before it, and what it names is there.
+    fn look_at_chain(&mut self, objects: &BTreeMap<String, Object>, records: &[(String, Record)]) {
+        let by_digest: BTreeMap<&str, &(String, Record)> = records
+            .iter()
+            .filter_map(|record| Some((objects.get(&record.0)?.sha256.as_str(), record)))
+            .collect();
+        let mut followed: BTreeSet<&str> = BTreeSet::new();
+        for (key, record) in records {
+            let before: Vec<_> =
+                record.previous.iter().map(|sha256| (sha256, by_digest.get(sha256.as_str()))).collect();
+            for (sha256, _) in before.iter().filter(|(_, before)| before.is_none()) {
+                self.wrong(
+                    key,
+                    format!("it follows a record with the SHA-256 {sha256}, which is not there as it was"),
+                );
+            }
+            match record.phase {
+                // A run begins with its admission, which may have been tried twice at once.
+                Phase::Intent if before.is_empty() && action(record) != Some("admit") => {
+                    self.wrong(
+                        key,
+                        "it follows nothing, and is not the run's admission: what came before is missing",
+                    );
+                }
+                Phase::Intent => {}
+                Phase::Outcome => {
+                    let intent = match before[..] {
+                        [(_, Some((_, intent)))] if intent.phase == Phase::Intent => Some(intent),
+                        [(_, None)] => continue,
+                        _ => None,
+                    };
+                    if !intent.is_some_and(|intent| {
+                        intent.step == record.step && intent.request_id == record.request_id
+                    }) {
+                        self.wrong(key, "it does not follow the intent of its own call");
+                    }
+                    if !followed.insert(&record.request_id) {
+                        self.wrong(key, "its call has another outcome as well");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The manifest names everything that is there, and everything that it names is there as it was.
+    fn look_at_list(&mut self, objects: &BTreeMap<String, Object>, manifest: &Manifest) {
+        let mut listed: BTreeSet<&str> = BTreeSet::new();
+        for entry in &manifest.records {
+            if !listed.insert(&entry.key) {
+                self.wrong(MANIFEST, format!("it names {} twice", entry.key));
+            }
+            match objects.get(&entry.key) {
+                None => self.wrong(&entry.key, "the manifest names it, and it is missing"),
+                Some(object) if object.sha256 != entry.sha256 || object.bytes != entry.bytes => self.wrong(
+                    &entry.key,
+                    format!(
+                        "it was changed: {} bytes with the SHA-256 {}, where the manifest names {} with {}",
+                        object.bytes, object.sha256, entry.bytes, entry.sha256
+                    ),
+                ),
+                Some(_) => {}
+            }
+        }
+        let closing = [MANIFEST, SIGNATURE];
+        for key in
+            objects.keys().filter(|key| !closing.contains(&key.as_str()) && !listed.contains(key.as_str()))
+        {
+            self.wrong(
+                key,
+                "the manifest does not name it: it was added, or written after the run was closed",
+            );
+        }
+    }
+
+    /// A run of the state machine is closed by a step, whose intent says what the manifest says; a person's command has no
+    /// records.
+    fn look_at_close(&mut self, records: &[(String, Record)], manifest: &Manifest) {
+        let asked = records
+            .iter()
+            .filter(|(_, record)| record.phase == Phase::Intent && action(record) == Some("close"))
+            .map(|(_, record)| &record.body["action"]["close"]);
+        let asked: Vec<_> = asked.collect();
+        let fits = |asked: &&serde_json::Value| {
+            asked["outcome"] == manifest.outcome.as_str() && asked["facts"] == manifest.facts
+        };
+        if !manifest.records.is_empty() && !asked.iter().any(fits) {
+            self.wrong(MANIFEST, "no record asks for a close with this outcome and these facts");
+        }
+    }
+
+    /// The fingerprint of whoever signed.
+    fn look_at_signature(
+        &mut self,
+        objects: &BTreeMap<String, Object>,
+        signed: &Signed,
+        pinned: Option<&str>,
+    ) -> Option<String> {
+        if !objects.contains_key(MANIFEST) {
+            return None;
+        }
+        match signed {
+            Signed::Absent => None,
+            Signed::Wrong { why } => {
+                self.wrong(SIGNATURE, why.clone());
+                None
+            }
+            Signed::By { fingerprint } => {
+                match pinned {
+                    Some(pinned) if !pinned.eq_ignore_ascii_case(fingerprint) => {
+                        self.wrong(
+                        SIGNATURE,
+                        format!("another key has signed: its fingerprint is {fingerprint}, and {pinned} was given"),
+                    );
+                        None
+                    }
+                    _ => Some(fingerprint.clone()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{manifest_key, prefix, signature_key};
+
+    #[test]
+    fn the_names_in_a_folder_are_those_in_the_bucket() {
+        let below = |key: String| key.strip_prefix(&prefix("aex", "run-1")).map(str::to_owned);
+        assert_eq!(below(manifest_key("aex", "run-1")).as_deref(), Some(MANIFEST));
+        assert_eq!(below(signature_key("aex", "run-1")).as_deref(), Some(SIGNATURE));
+    }
+}
