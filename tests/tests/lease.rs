@@ -21,9 +21,11 @@ use lifeboat_tests::given;
 use lifeboat_tests::leased;
 use lifeboat_tests::world::clients::{ACCESS_KEY, SECRET_KEY};
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
+use lifeboat_tests::world::proxy::{Fault, Scope};
 use lifeboat_tests::world::{Clients, World, WorldOptions, places};
 use run_control::claim_epoch;
 use tokio::process::Command;
+use tokio::sync::watch;
 
 const CONTROL: &str = "aex-control";
 const EVIDENCE: &str = "aex-evidence";
@@ -36,9 +38,13 @@ const EPOCH: u64 = 2;
 const RUN: &str = "run";
 /// Within which what is not delivered is overdue, after a wait of 8 s.
 const OVERDUE_WITHIN: Duration = Duration::from_secs(60);
+/// Within which a holder that looks each second has lost its lease to a taker whose tries take 20 s.
+const LOST_WITHIN: Duration = Duration::from_secs(60);
+/// What each call of a person costs who is far from the log's Region.
+const FAR: Duration = Duration::from_millis(150);
 
 struct Stage {
-    _world: World,
+    world: World,
     clients: Clients,
     context: Context,
     plan: Plan,
@@ -74,7 +80,7 @@ impl Stage {
         let claim = Claim { epoch: EPOCH, run: RUN.into(), at: now(), cause: Cause::Alarm };
         claim_epoch(&context.store, CONTROL, "aex", &claim).await.expect("an epoch");
         let run = given::run(RUN, uploaded, GENESIS_EPOCH, Some(EPOCH));
-        Stage { _world: world, clients, context, plan, run, deliveries: 0 }
+        Stage { world, clients, context, plan, run, deliveries: 0 }
     }
 
     fn store(&self) -> &Store {
@@ -378,6 +384,50 @@ async fn a_restart_within_an_epoch_loses_nothing_and_what_the_first_process_left
     let examined = proven(stage.tail(&history).await.expect("an answer"));
     assert_eq!((examined.streams[0].through, examined.streams[0].head), (10, head));
     assert_eq!(examined.void, 5);
+}
+
+/// A recovery side that acknowledges without a pause, near its lease, and a person far away who takes it from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_back_takes_the_lease_from_a_holder_that_is_quicker_every_time() {
+    let mut stage = Stage::set(600).await;
+    let history = stage.history().await;
+    assert!(matches!(stage.seal(&history).await.0, Answer::Sealed { .. }));
+    let opened = stage.step(Action::Open { sealed: history.clone() }).await;
+    assert!(matches!(opened, Ok(Answer::Opened { .. })), "{opened:?}");
+
+    let (newest_fence, fence) = watch::channel(0);
+    let watching = tokio::spawn(leased::fence::watch(stage.store().clone(), LOG.into(), newest_fence));
+    let (store, mut holder) = (stage.store().clone(), stage.writer(Holder::Recovery, Some(EPOCH)).await);
+    let holding = tokio::spawn(async move {
+        let mut acknowledged = Vec::new();
+        loop {
+            let next = holder.watermark() + 1;
+            let (mut line, _) = lines(next, next, EPOCH, holder.head());
+            holder.saw_fence(*fence.borrow());
+            if let Err(lost) = advance(&store, &mut holder, next, &line[0]).await {
+                return (acknowledged, lost);
+            }
+            acknowledged.append(&mut line);
+        }
+    });
+    let endpoint = stage.world.entrance("person").await.expect("a way in");
+    let far = Store::new(&Clients::new(&endpoint, stage.world.recovery()).config);
+    stage.world.proxy().add(Scope::origin("person"), Fault::Delay(FAR));
+    let (plan, streams) = (stage.plan.clone(), history.clone());
+    let handing_back =
+        tokio::spawn(async move { hand_back(&far, &plan, EPOCH + 1, "handback", &streams).await });
+
+    let held = tokio::time::timeout(LOST_WITHIN, holding).await;
+    let (acknowledged, lost) = held.expect("it holds the lease for good").expect("no panic");
+    assert!(!acknowledged.is_empty(), "it was busy");
+    // All of it is delivered late, after the lease was lost.
+    stage.deliver(&acknowledged).await;
+    let answer = handing_back.await.expect("no panic");
+    assert!(matches!(answer, Ok(Answer::Opened { .. })), "{answer:?}; the holder: {lost}");
+    let (lease, _) = stage.lease().await;
+    assert_eq!((lease.holder, lease.epoch), (Some(Holder::Primary), EPOCH + 1));
+    assert_eq!(lease.watermark, acknowledged.len() as u64, "nothing that it acknowledged is lost");
+    watching.await.expect("nobody listens any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
