@@ -105,7 +105,7 @@ impl<'a> Delivered<'a> {
     /// # Errors
     /// `Transient` where an object could not be read again now.
     pub(super) async fn judge(&mut self, streams: &[String], end: End) -> Result<Proof, StepError> {
-        let expect = Expect { leases: self.leases.clone(), end, ..Expect::streams(streams) };
+        let expect = self.expect(streams, end);
         for _ in 0..QUESTIONS_MAX {
             let questions = self.fold.questions(&expect);
             if questions.is_empty() {
@@ -125,16 +125,21 @@ impl<'a> Delivered<'a> {
         Ok(self.fold.clone().finish(&expect).0)
     }
 
-    /// The oldest delivery, by its time, that holds an entry of `stream` at or before the `watermark` and behind one that follows
-    /// `through` and is in no delivery at all.
-    pub(super) fn first_behind(&self, stream: &str, through: u64, watermark: u64) -> Option<Timestamp> {
-        let hole = through.saturating_add(1);
-        let of_stream = || self.fold.runs().filter(|run| run.stream == stream);
-        if of_stream().any(|run| (run.first_seq..=run.last_seq).contains(&hole)) {
-            return None;
+    fn expect(&self, streams: &[String], end: End) -> Expect {
+        Expect { leases: self.leases.clone(), end, ..Expect::streams(streams) }
+    }
+
+    /// Of each stream the oldest delivery, by its time, that begins behind a hole in what was acknowledged: with the sequence of the
+    /// entry that it goes on from, which no delivery holds. To be asked after [`Self::judge`], which finds what takes a second look.
+    pub(super) fn behind_holes(&self, streams: &[String]) -> BTreeMap<String, (Timestamp, u64)> {
+        let expect = self.expect(streams, End::Open);
+        let mut oldest: BTreeMap<String, (Timestamp, u64)> = BTreeMap::new();
+        for run in self.fold.behind_holes(&expect) {
+            let Some(stored_at) = self.read.get(&run.at.object.key) else { continue };
+            let found = (*stored_at, run.first_seq.saturating_sub(1));
+            oldest.entry(run.stream.clone()).and_modify(|known| *known = found.min(*known)).or_insert(found);
         }
-        let behind = of_stream().filter(|run| (hole..=watermark).contains(&run.first_seq));
-        behind.filter_map(|run| self.read.get(&run.at.object.key)).min().copied()
+        oldest
     }
 
     /// When the newest delivery was stored, by the store's clock.
