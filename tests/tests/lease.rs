@@ -311,7 +311,7 @@ async fn what_is_never_delivered_is_unproven_after_the_wait_and_what_is_on_no_ch
 async fn the_schedule_reads_the_whole_ledger_and_tells_what_is_overdue() {
     let mut stage = Stage::set(8).await;
     let metrics = Metrics { cloudwatch: stage.clients.cloudwatch.clone(), namespace: "Lifeboat".into() };
-    let bounds = Bounds { entries_max: 1, bytes_max: 1, seconds_max: 1 };
+    let bounds = Bounds { entries_max: 1, bytes_max: 1, seconds_max: 1, ..Bounds::default() };
     let look = async |stage: &Stage| {
         let made = extend_on_schedule(&stage.context, &metrics, PLAN_KEY, bounds, "a test").await;
         made.expect("a look")
@@ -499,11 +499,15 @@ async fn more_than_one_call_reads_behind_the_seal_is_refused_before_it() {
     let folder = stage.clients.s3.put_object().bucket(LOG).key("lease/").body(Vec::new().into());
     folder.send().await.expect("a put");
     let bytes = all.concat().len() as u64;
-    for (bound, fits) in [
-        (Bound { objects: 3, bytes }, true),
-        (Bound { objects: 2, bytes }, false),
-        (Bound { objects: 3, bytes: bytes - 1 }, false),
-    ] {
+    let exactly = Bound { objects: 3, bytes, decoded: bytes };
+    let too_small = [
+        Bound { objects: 2, ..exactly },
+        Bound { bytes: bytes - 1, ..exactly },
+        Bound { decoded: bytes - 1, ..exactly },
+    ];
+    for (bound, fits) in
+        [exactly].map(|bound| (bound, true)).into_iter().chain(too_small.map(|bound| (bound, false)))
+    {
         let wait = stage.plan.ledger.lease.clone().expect("a ledger with leases");
         let answer = lease::history(stage.store(), &stage.plan, &wait, bound).await;
         if fits {
@@ -512,6 +516,21 @@ async fn more_than_one_call_reads_behind_the_seal_is_refused_before_it() {
         }
         let found = unproven(answer);
         assert!(found.reason.contains("begin the streams anew"), "{}", found.reason);
+    }
+
+    // The schedule says so while a run can still read it, and only the schedule.
+    let metrics = Metrics { cloudwatch: stage.clients.cloudwatch.clone(), namespace: "Lifeboat".into() };
+    for (objects, says) in
+        [(4, None), (3, Some("are 100 % of what a run can read")), (2, Some("holds more than 2"))]
+    {
+        let leased = Bound { objects, bytes: u64::MAX, decoded: u64::MAX };
+        let bounds = Bounds { leased, ..Bounds::default() };
+        let made = extend_on_schedule(&stage.context, &metrics, PLAN_KEY, bounds, "a test").await;
+        let looked = made.expect("a look");
+        let said: Vec<String> =
+            looked.streams.iter().flat_map(|stream| &stream.findings).map(ToString::to_string).collect();
+        assert_eq!((looked.broken, said.len()), (says.is_some(), usize::from(says.is_some())), "{looked:?}");
+        assert!(said.iter().all(|said| said.contains(says.expect("something"))), "{said:?}");
     }
 }
 

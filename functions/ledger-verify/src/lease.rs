@@ -76,6 +76,8 @@ pub(crate) struct Looked {
     /// How old the newest delivery is, by the store's clock, in seconds; 0 where everything acknowledged was delivered. `None` where
     /// that is not known: nothing was delivered at all, or more than is read.
     pub(crate) lag_seconds: Option<u64>,
+    /// What is said where the ledger comes near to the bound: no reason against a run.
+    pub(crate) nearly: Option<String>,
 }
 
 /// As [`history`].
@@ -95,7 +97,7 @@ pub(crate) async fn look(
         let place = format!("s3://{}/{}", log.bucket(), log.prefix());
         let finding = Finding::unproven("", None, bound.refusal(&place));
         let answer = Answer::of(finding.verdict, vec![], vec![finding], delivered.objects());
-        return Ok(Looked { answer, lag_seconds: None });
+        return Ok(Looked { answer, lag_seconds: None, nearly: None });
     }
     let mut proof = delivered.judge(&streams, End::Open).await?;
     // Nothing could fence the writer of such a stream, so nothing is fenced at all.
@@ -115,7 +117,7 @@ pub(crate) async fn look(
     let age = |newest: Timestamp| Some(read_at?.duration_since(newest).as_secs().max(0).unsigned_abs());
     let lag_seconds = if is_whole { Some(0) } else { delivered.newest().and_then(age) };
     proof.findings.append(&mut findings);
-    Ok(Looked { answer: answer(proof, delivered.objects()), lag_seconds })
+    Ok(Looked { answer: answer(proof, delivered.objects()), lag_seconds, nearly: delivered.nearly(bound) })
 }
 
 /// What was acknowledged behind `through` and has not come within the plan's wait, by what can be told before the lease is

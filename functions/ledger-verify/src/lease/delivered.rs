@@ -25,26 +25,50 @@ pub struct Bound {
     pub objects: usize,
     /// Bytes, by the sizes in the listing.
     pub bytes: u64,
+    /// Bytes of the entries in them, decompressed.
+    pub decoded: u64,
 }
 
 /// What one call proves before the seal. Behind it, one call has to read everything twice, for its entries and for its
 /// answers, within the function's 300 s; half of that is to spare. That leaves 75 s for each reading: at 75 MB a second, which is
 /// what is assumed of a function and S3, and at 32 objects at once that take 30 ms each
-/// (`functions/ledger/SCALE.md`; none of it was measured on AWS).
-pub const READ_MAX: Bound = Bound { objects: 80_000, bytes: 5_600_000_000 };
+/// (`functions/ledger/SCALE.md`; none of it was measured on AWS). What is compressed takes as long as its decompression, too: one
+/// core that decompresses and proves 0.3 GB a second, as the one of `functions/ledger/BENCHMARK.md`, comes to 22 GB in 75 s.
+pub const READ_MAX: Bound = Bound { objects: 80_000, bytes: 5_600_000_000, decoded: 22_000_000_000 };
+
+/// From how many hundredths of a bound on it is said that it comes near.
+const NEAR_PERCENT: u128 = 80;
 
 impl Bound {
-    /// Behind the seal everything is read: only a listing that never ends is not.
-    pub(super) const NONE: Bound = Bound { objects: 1_000_000, bytes: u64::MAX };
+    /// Everything: behind the seal, where the history before it had a bound; and on a person's machine, who may stop it.
+    pub(crate) const NONE: Bound = Bound { objects: usize::MAX, bytes: u64::MAX, decoded: u64::MAX };
 
     /// What is said of a ledger below `place` that is larger.
     pub(super) fn refusal(self, place: &str) -> String {
-        let Bound { objects, bytes } = self;
+        let Bound { objects, bytes, decoded } = self;
         format!(
-            "{place} holds more than {objects} deliveries or {bytes} bytes, which is what one call can read behind the seal: begin the streams anew, under other names below another prefix, or write slots, which have checkpoints"
+            "{place} holds more than {objects} deliveries, {bytes} bytes, or {decoded} bytes decompressed, which is what one call can read behind the seal: no run goes on from it, and the commands on a person's machine do; {ANEW}"
         )
     }
+
+    /// What is said of `size` where it comes near to this bound.
+    fn nearly(self, size: Bound) -> Option<String> {
+        let percent = |size: u128, bound: u128| size.saturating_mul(100) / bound.max(1);
+        let percent = percent(size.objects as u128, self.objects as u128)
+            .max(percent(size.bytes.into(), self.bytes.into()))
+            .max(percent(size.decoded.into(), self.decoded.into()));
+        let Bound { objects, bytes, decoded } = size;
+        (percent >= NEAR_PERCENT).then(|| {
+            format!(
+                "{objects} deliveries, {bytes} bytes, {decoded} decompressed, are {percent} % of what a run can read: beyond that no run goes on from them; {ANEW}, while there is time"
+            )
+        })
+    }
 }
+
+/// What a person does about a ledger that is too large.
+const ANEW: &str =
+    "begin the streams anew, under other names below another prefix, or write slots, which have checkpoints";
 
 /// What was delivered, as far as it was read.
 pub(super) struct Delivered<'a> {
@@ -93,6 +117,9 @@ impl<'a> Delivered<'a> {
             while let Some((object, part)) = parts.try_next().await? {
                 fold.merge(part);
                 read.insert(object.key, object.stored_at);
+                if fold.bytes() > bound.decoded {
+                    return Ok(false);
+                }
             }
             if !page.more {
                 return Ok(true);
@@ -142,6 +169,11 @@ impl<'a> Delivered<'a> {
         oldest
     }
 
+    /// What is said where as much as was read comes near to `bound`.
+    pub(super) fn nearly(&self, bound: Bound) -> Option<String> {
+        bound.nearly(Bound { objects: self.read.len(), bytes: self.bytes, decoded: self.fold.bytes() })
+    }
+
     /// When the newest delivery was stored, by the store's clock.
     pub(super) fn newest(&self) -> Option<Timestamp> {
         self.read.values().max().copied()
@@ -163,7 +195,21 @@ fn is_delivery(prefix: &str, key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_delivery;
+    use super::{Bound, is_delivery};
+
+    #[test]
+    fn a_ledger_that_comes_near_to_its_bound_in_any_measure_is_told_before_it_is_refused() {
+        let bound = Bound { objects: 100, bytes: 1_000, decoded: 10_000 };
+        let far = Bound { objects: 79, bytes: 799, decoded: 7_999 };
+        assert_eq!(bound.nearly(far), None);
+        for near in
+            [Bound { objects: 80, ..far }, Bound { bytes: 800, ..far }, Bound { decoded: 8_000, ..far }]
+        {
+            let said = bound.nearly(near).expect("it comes near");
+            assert!(said.contains("are 80 % of what a run can read"), "{said}");
+        }
+        assert_eq!(Bound::NONE.nearly(Bound { decoded: u64::MAX / 2, ..bound }), None);
+    }
 
     #[test]
     fn only_firehoses_dated_folders_hold_deliveries() {
