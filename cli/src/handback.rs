@@ -185,26 +185,47 @@ struct HandBack<'a> {
 }
 
 impl HandBack<'_> {
+    /// Claims the epoch. One that lies beyond a flip which nobody has claimed is claimed second: the successor of the newest, by
+    /// which this hand-back and any run that was admitted when it looked shut each other out, comes first.
     async fn claim(&self, at: Timestamp) -> Result<(), Failure> {
-        let AfterRun { store, plan, args, .. } = self.after;
-        let claim = Claim { epoch: self.epoch, run: self.run.clone(), at, cause: Cause::HandBack };
-        run_control::claim_epoch(store, &args.plan.control.bucket, &plan.name, &claim).await.map_err(
-            |error| {
+        let successor = self.after.newest.epoch + 1;
+        self.claim_one(successor.min(self.epoch), at, "nothing was done").await?;
+        if self.epoch == successor {
+            return Ok(());
+        }
+        let done = format!("epoch {successor} is claimed, and nothing else was done");
+        self.claim_one(self.epoch, at, &done).await?;
+        // Whoever was admitted under the first of the two and has claimed the next one by now may act before it looks for a newer
+        // epoch; whoever claims from here on finds this one.
+        let holders = self.after.holders_down_to(successor).await?;
+        match holders.iter().find(|holder| holder.run != self.run) {
+            None => Ok(()),
+            Some(other) => {
+                let error = StepError::fenced(format!("epoch {} is held by run {}", other.epoch, other.run));
                 let epoch = self.epoch;
-                match error.name {
-                    ErrorName::Fenced => {
-                        let what =
-                            format!("somebody else has claimed epoch {epoch} meanwhile; nothing was done");
-                        self.after.superseded(what, &error)
-                    }
-                    ErrorName::Transient => Failure {
-                        next: format!("run the same command again; {UNTIL_FINISHED}"),
-                        ..aws::step_failure(format!("whether epoch {epoch} is claimed is not known"), &error)
-                    },
-                    _ => {
-                        aws::step_failure(format!("could not claim epoch {epoch}; nothing was done"), &error)
-                    }
+                let what = format!(
+                    "somebody else has begun to act meanwhile; epoch {epoch} is claimed, and nothing else was done"
+                );
+                Err(self.after.superseded(what, &error))
+            }
+        }
+    }
+
+    /// Claims one epoch; `done` is what was done before it.
+    async fn claim_one(&self, epoch: u64, at: Timestamp, done: &str) -> Result<(), Failure> {
+        let AfterRun { store, plan, args, .. } = self.after;
+        let claim = Claim { epoch, run: self.run.clone(), at, cause: Cause::HandBack };
+        run_control::claim_epoch(store, &args.plan.control.bucket, &plan.name, &claim).await.map_err(
+            |error| match error.name {
+                ErrorName::Fenced => {
+                    let what = format!("somebody else has claimed epoch {epoch} meanwhile; {done}");
+                    self.after.superseded(what, &error)
                 }
+                ErrorName::Transient => Failure {
+                    next: format!("run the same command again; {UNTIL_FINISHED}"),
+                    ..aws::step_failure(format!("whether epoch {epoch} is claimed is not known"), &error)
+                },
+                _ => aws::step_failure(format!("could not claim epoch {epoch}; {done}"), &error),
             },
         )
     }
