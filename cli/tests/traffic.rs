@@ -9,7 +9,7 @@ use lifeboat_rules::dns::switch::{FlipObject, key};
 use lifeboat_rules::epoch::Cause;
 use lifeboat_rules::plan::{Side, Strategy};
 use serde_json::{Value, json};
-use support::world::{World, claim_path};
+use support::world::{World, claim_path, fence_path};
 use support::{http, says};
 
 const FLIP: [&str; 6] = ["flip", "--reason", "it serves", "--by", "ops", "--yes"];
@@ -317,6 +317,22 @@ fn a_hand_back_beyond_a_foreign_flip_meets_a_run_that_was_admitted_before_it() {
         assert_eq!(world.json(&with(&HANDBACK, &over))["handback"], json!("done"));
         assert_eq!(flip(&world, 11).side, Side::Primary);
     }
+}
+
+/// The flip of a stopped run arrives while the streams are opened, after the person was asked.
+#[test]
+fn traffic_is_kept_where_the_person_was_told_that_it_is() {
+    let world = stopped();
+    let ask = ["handback", "--reason", "x", "--by", "ops", "--take-from-recovery", "--keep-records"];
+    let asked = world.on_a_terminal(&ask, "\n").out;
+    let told = "traffic  stays with the primary, by flip/aex/00000000000000000003";
+    assert!(asked.contains(told), "{asked} should say: {told}");
+    let late = FlipObject { epoch: 2, run: "run-2".to_owned(), side: Side::Recovery };
+    world.s3.put_together_with(&fence_path(3), &flip_path(2), &late.to_json());
+    let kept = world.json(&with(&HANDBACK, &["--take-from-recovery", "--keep-records"]));
+    assert_eq!(flip(&world, 2).side, Side::Recovery, "it has come");
+    assert_eq!((&kept["facts"]["traffic"]["side"], flip(&world, 3).side), (&json!("primary"), Side::Primary));
+    assert_eq!(world.cloudwatch.values(), [0.0]);
 }
 
 #[test]

@@ -53,7 +53,8 @@ epoch (by one object under the strategy `switch`, by editing the records under `
 Stopped on the way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.
 
 Where the primary has the pen already and the traffic is not with it (a hand-back with --keep-records, or a newest flip
-that no epoch accounts for or that cannot be read), a new epoch moves the traffic alone. A plan by which not all would
+that no epoch accounts for or that cannot be read), a new epoch moves the traffic alone. With --keep-records under `switch`
+the traffic stays on the side that the question names, whatever a stopped run's flip does meanwhile. A plan by which not all would
 move that a run has moved is refused, and the version to bring back is named.";
 
 pub(super) const FLIP_EXAMPLES: &str = "\
