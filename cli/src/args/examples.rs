@@ -22,7 +22,7 @@ Examples:
 Templates are stored by their content, so uploading twice changes nothing; the plan becomes a new version of
 plan/<name>.json, which the next run uses. While the traffic is on the recovery side, a plan is refused by which a
 hand-back would leave some of it there: another strategy, another zone or a name taken out under `records`, another
-recovery Region. Only then, and where the plan that is stored differs in one of these, are its newest flip or its
+recovery Region. Under `records` that is while any record is not as the stored plan has it for the primary. Only then, and where the plan that is stored differs in one of these, are its newest flip or its
 records read.";
 
 pub(super) const INIT_EXAMPLES: &str = "\
