@@ -26,7 +26,7 @@ use crate::person;
 use crate::progress::Progress;
 use crate::uploaded;
 pub(crate) use earlier::Compared;
-pub(crate) use keep::Kept;
+pub(crate) use keep::{Keep, Kept};
 pub(crate) use traffic::{Moves, few, moved_in_words};
 
 /// The greatest epoch that a person's act claims: the state machine's numbers are exact up to 2^53, and as many again are left

@@ -23,7 +23,7 @@ use lifeboat_rules::{ErrorName, Outcome, Plan, StepError, plan};
 use lifeboat_runtime::Store;
 use serde_json::{Value, json};
 
-use crate::after_run::{self, AfterRun, Closed, Compared, Kept};
+use crate::after_run::{self, AfterRun, Closed, Compared, Keep, Kept};
 use crate::args::HandbackArgs;
 use crate::aws;
 use crate::exit::Exit;
@@ -56,8 +56,8 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
     }
     let epoch = after.next_epoch().await?;
     let compared = after.compare_since_the_primary().await?;
-    if args.keep_records {
-        after.look_at_kept().await?;
+    let keep = if args.keep_records {
+        Some(after.look_at_kept().await?)
     } else {
         compared.refuse(&after)?;
         let next = match plan.dns.strategy {
@@ -67,14 +67,15 @@ pub(crate) async fn run(args: &HandbackArgs) -> Result<Report, Failure> {
             Strategy::Records => "mend it, or say --keep-records and see to the records yourself",
         };
         after.look_at_traffic(plan::Side::Primary, epoch, next).await?;
-    }
-    after.agree(question(&after, epoch, &history.streams, args.keep_records))?;
+        None
+    };
+    after.agree(question(&after, epoch, &history.streams, keep))?;
 
     let now = lifeboat_runtime::now();
     let back = HandBack { after: &after, epoch, run: after_run::name("handback", now) };
     back.claim(now).await?;
     let opened = back.open(&history.streams).await?;
-    let traffic = back.see_to_traffic(args.keep_records).await?;
+    let traffic = back.see_to_traffic(keep).await?;
     let facts = back.facts(&history.streams, &opened, &traffic);
     let manifest = back.close(facts.clone()).await?;
     Ok(done(&back, &opened, &traffic, compared, &manifest, facts))
@@ -139,7 +140,7 @@ fn recovery_holds(plan: &Plan, streams: &[(&str, u64)]) -> Failure {
     )
 }
 
-fn question(after: &AfterRun<'_>, epoch: u64, streams: &[StreamProof], keep_records: bool) -> Vec<String> {
+fn question(after: &AfterRun<'_>, epoch: u64, streams: &[StreamProof], keep: Option<Keep>) -> Vec<String> {
     let AfterRun { plan, newest, .. } = after;
     let mut lines = vec![
         format!("This gives the pen of {} back to the primary in {}:", plan.name, plan.regions.primary),
@@ -161,9 +162,9 @@ fn question(after: &AfterRun<'_>, epoch: u64, streams: &[StreamProof], keep_reco
             stream.through + 1
         )
     }));
-    lines.push(match keep_records {
-        true => "  traffic  stays where it is".to_owned(),
-        false => after.will_move(plan::Side::Primary, epoch),
+    lines.push(match keep {
+        Some(keep) => after.will_keep(keep, epoch),
+        None => after.will_move(plan::Side::Primary, epoch),
     });
     lines
 }
@@ -185,26 +186,47 @@ struct HandBack<'a> {
 }
 
 impl HandBack<'_> {
+    /// Claims the epoch. One that lies beyond a flip which nobody has claimed is claimed second: the successor of the newest, by
+    /// which this hand-back and any run that was admitted when it looked shut each other out, comes first.
     async fn claim(&self, at: Timestamp) -> Result<(), Failure> {
-        let AfterRun { store, plan, args, .. } = self.after;
-        let claim = Claim { epoch: self.epoch, run: self.run.clone(), at, cause: Cause::HandBack };
-        run_control::claim_epoch(store, &args.plan.control.bucket, &plan.name, &claim).await.map_err(
-            |error| {
+        let successor = self.after.newest.epoch + 1;
+        self.claim_one(successor.min(self.epoch), at, "nothing was done").await?;
+        if self.epoch == successor {
+            return Ok(());
+        }
+        let done = format!("epoch {successor} is claimed, and nothing else was done");
+        self.claim_one(self.epoch, at, &done).await?;
+        // Whoever was admitted under the first of the two and has claimed the next one by now may act before it looks for a newer
+        // epoch; whoever claims from here on finds this one.
+        let holders = self.after.holders_down_to(successor).await?;
+        match holders.iter().find(|holder| holder.run != self.run) {
+            None => Ok(()),
+            Some(other) => {
+                let error = StepError::fenced(format!("epoch {} is held by run {}", other.epoch, other.run));
                 let epoch = self.epoch;
-                match error.name {
-                    ErrorName::Fenced => {
-                        let what =
-                            format!("somebody else has claimed epoch {epoch} meanwhile; nothing was done");
-                        self.after.superseded(what, &error)
-                    }
-                    ErrorName::Transient => Failure {
-                        next: format!("run the same command again; {UNTIL_FINISHED}"),
-                        ..aws::step_failure(format!("whether epoch {epoch} is claimed is not known"), &error)
-                    },
-                    _ => {
-                        aws::step_failure(format!("could not claim epoch {epoch}; nothing was done"), &error)
-                    }
+                let what = format!(
+                    "somebody else has begun to act meanwhile; epoch {epoch} is claimed, and nothing else was done"
+                );
+                Err(self.after.superseded(what, &error))
+            }
+        }
+    }
+
+    /// Claims one epoch; `done` is what was done before it.
+    async fn claim_one(&self, epoch: u64, at: Timestamp, done: &str) -> Result<(), Failure> {
+        let AfterRun { store, plan, args, .. } = self.after;
+        let claim = Claim { epoch, run: self.run.clone(), at, cause: Cause::HandBack };
+        run_control::claim_epoch(store, &args.plan.control.bucket, &plan.name, &claim).await.map_err(
+            |error| match error.name {
+                ErrorName::Fenced => {
+                    let what = format!("somebody else has claimed epoch {epoch} meanwhile; {done}");
+                    self.after.superseded(what, &error)
                 }
+                ErrorName::Transient => Failure {
+                    next: format!("run the same command again; {UNTIL_FINISHED}"),
+                    ..aws::step_failure(format!("whether epoch {epoch} is claimed is not known"), &error)
+                },
+                _ => aws::step_failure(format!("could not claim epoch {epoch}; {done}"), &error),
             },
         )
     }
@@ -258,11 +280,11 @@ impl HandBack<'_> {
         }
     }
 
-    async fn see_to_traffic(&self, keep: bool) -> Result<Traffic, Failure> {
+    async fn see_to_traffic(&self, keep: Option<Keep>) -> Result<Traffic, Failure> {
         let (epoch, run) = (self.epoch, &self.run);
         let (seen_to, done) = match keep {
-            true => (self.after.keep_traffic(epoch, run).await.map(Traffic::Kept), "kept"),
-            false => {
+            Some(keep) => (self.after.keep_traffic(keep, epoch, run).await.map(Traffic::Kept), "kept"),
+            None => {
                 let moved = self.after.move_traffic(plan::Side::Primary, epoch, run).await;
                 (moved.map(Traffic::Moved), "moved")
             }

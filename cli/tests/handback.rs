@@ -266,7 +266,7 @@ fn a_plan_that_would_leave_names_behind_hands_nothing_back_and_is_not_uploaded()
         let failure = refused.json();
         says(
             &failure,
-            &["4 of 4 records are on the recovery side", "nothing was stored", "`lifeboat handback`"],
+            &["4 of 4 records are not on the primary", "nothing was stored", "`lifeboat handback`"],
         );
         says(
             &failure,
@@ -294,6 +294,25 @@ fn a_plan_that_would_leave_names_behind_hands_nothing_back_and_is_not_uploaded()
         world.upload();
         assert_eq!(world.json(&HANDBACK)["handback"], json!("done_already"));
     }
+}
+
+/// The recovery side is built anew under other addresses while the traffic is there. What the plan says of it then is not what
+/// the records say; they are not on the primary all the same.
+#[test]
+fn an_upload_is_refused_by_where_the_records_are_and_not_by_what_the_plan_says_of_the_recovery_side() {
+    let world = moved_with_symbols(Some(Outcome::Recovered));
+    world.folder.replace("plan.yaml", "recovery: [10.1.0.20]", "recovery: [10.1.9.20]");
+    world.folder.replace("plan.yaml", "recovery: [10.1.0.10]", "recovery: [10.1.9.10]");
+    world.upload();
+    let rule = "  names:\n    - { name: \"{symbol}.md.aex.internal\", list: symbols.txt, type: A, ttl: 30, primary: \
+                [10.0.0.20], recovery: [10.1.9.20] }\n";
+    world.folder.replace("plan.yaml", rule, "");
+    let puts = world.s3.puts();
+    let refused =
+        world.folder.lifeboat_with(&["plan", "upload", "plan.yaml", "--json"], &world.environment());
+    assert_eq!(refused.code, 3, "{refused:?}");
+    says(&refused.json(), &["4 of 4 records are not on the primary", "taken out: s0000.md.aex.internal A"]);
+    assert_eq!(world.s3.puts(), puts);
 }
 
 #[test]

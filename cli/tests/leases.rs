@@ -123,6 +123,16 @@ fn init_leaves_to_a_person_what_is_not_a_beginning() {
     says(&bare(&world, &INIT, 3), &["stream ME1 is new, but epoch 2 has been claimed"]);
 }
 
+/// What is too much for a run, by the sizes in the listing, is no obstacle to a person, or there would be no way on from it.
+#[test]
+fn a_person_goes_on_from_a_ledger_that_is_larger_than_a_run_can_read() {
+    let world = halted();
+    world.s3.lists_each_as("witness/", 1 << 40);
+    assert_eq!(world.json(&["status", "--verify"])["verification"]["verdict"], json!("Proven"));
+    assert_eq!(world.json(&HANDBACK)["handback"], json!("done"));
+    assert_eq!(lease(&world, "ME1").holder, Some(Holder::Primary));
+}
+
 #[test]
 fn what_was_delivered_is_read_under_the_leases() {
     let world = halted();

@@ -9,7 +9,7 @@ use lifeboat_rules::dns::switch::{FlipObject, key};
 use lifeboat_rules::epoch::Cause;
 use lifeboat_rules::plan::{Side, Strategy};
 use serde_json::{Value, json};
-use support::world::{World, claim_path};
+use support::world::{World, claim_path, fence_path};
 use support::{http, says};
 
 const FLIP: [&str; 6] = ["flip", "--reason", "it serves", "--by", "ops", "--yes"];
@@ -271,6 +271,68 @@ fn a_hand_back_outruns_a_flip_that_nobody_has_claimed_whatever_it_says() {
         assert_eq!(flip(&world, 10).side, Side::Primary);
         world.assert_primary_holds(10);
     }
+}
+
+/// A run that was admitted under the newest epoch claims its successor while a person reads the question. The hand-back, which goes
+/// beyond a foreign flip, meets it there.
+#[test]
+fn a_hand_back_beyond_a_foreign_flip_meets_a_run_that_was_admitted_before_it() {
+    let foreign = FlipObject { epoch: 9, run: "somebody".to_owned(), side: Side::Primary };
+    let claim = |epoch: u64| {
+        json!({ "epoch": epoch, "run": "run-x", "at": "2026-11-23T12:00:00Z", "cause": "operator" })
+            .to_string()
+    };
+    for (world, successor) in [(World::on_switch(), 2), (stopped(), 3)] {
+        world.s3.put(&flip_path(9), &foreign.to_json());
+        let tail = world.tail("ME1").next_seq();
+        world.s3.put_unlisted(&claim_path(successor), claim(successor).as_bytes());
+        let puts = world.s3.puts();
+        let failure = world.ends(&with(&HANDBACK, &["--take-from-recovery"]), 4);
+        let claimed = format!("somebody else has claimed epoch {successor} meanwhile; nothing was done");
+        says(&failure, &[&claimed, "run-x"]);
+        assert_eq!((world.s3.puts(), world.tail("ME1").next_seq()), (puts, tail));
+    }
+    // Another is admitted under that successor, and claims the next before the epoch beyond the flip is claimed.
+    for (world, successor) in [(World::on_switch(), 2), (stopped(), 3)] {
+        world.s3.put(&flip_path(9), &foreign.to_json());
+        let tail = world.tail("ME1").next_seq();
+        world.s3.put_together_with(
+            &claim_path(successor),
+            &claim_path(successor + 1),
+            claim(successor + 1).as_bytes(),
+        );
+        let failure = world.ends(&with(&HANDBACK, &["--take-from-recovery"]), 4);
+        let by = format!("epoch {} is held by run run-x", successor + 1);
+        says(
+            &failure,
+            &[
+                "somebody else has begun to act meanwhile; epoch 10 is claimed, and nothing else was done",
+                &by,
+            ],
+        );
+        assert!(!world.s3.keys().contains(&flip_path(10)));
+        assert_eq!(world.tail("ME1").next_seq(), tail);
+        // Once that run has ended there is a way on.
+        let over = ["--take-from-recovery", "--run-is-over"];
+        assert_eq!(world.json(&with(&HANDBACK, &over))["handback"], json!("done"));
+        assert_eq!(flip(&world, 11).side, Side::Primary);
+    }
+}
+
+/// The flip of a stopped run arrives while the streams are opened, after the person was asked.
+#[test]
+fn traffic_is_kept_where_the_person_was_told_that_it_is() {
+    let world = stopped();
+    let ask = ["handback", "--reason", "x", "--by", "ops", "--take-from-recovery", "--keep-records"];
+    let asked = world.on_a_terminal(&ask, "\n").out;
+    let told = "traffic  stays with the primary, by flip/aex/00000000000000000003";
+    assert!(asked.contains(told), "{asked} should say: {told}");
+    let late = FlipObject { epoch: 2, run: "run-2".to_owned(), side: Side::Recovery };
+    world.s3.put_together_with(&fence_path(3), &flip_path(2), &late.to_json());
+    let kept = world.json(&with(&HANDBACK, &["--take-from-recovery", "--keep-records"]));
+    assert_eq!(flip(&world, 2).side, Side::Recovery, "it has come");
+    assert_eq!((&kept["facts"]["traffic"]["side"], flip(&world, 3).side), (&json!("primary"), Side::Primary));
+    assert_eq!(world.cloudwatch.values(), [0.0]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use futures::future::join_all;
 use futures::{StreamExt, stream};
 use ledger_verify::checkpoint::{Bounds, Extended, ExtendedStream, extend, extend_on_schedule, newest};
+use ledger_verify::lease::READ_MAX;
 use ledger_verify::{Answer, Examined, Metrics, Since, open_stream, verify_history_since};
 use lifeboat_ledger::checkpoint::{self, Boundary, Checkpoint, Covered};
 use lifeboat_ledger::writer::Writer;
@@ -33,7 +34,8 @@ const PUTS_IN_FLIGHT: usize = 32;
 /// Within which an object has an age of a second by the store's clock, which counts in seconds.
 const AGED_WITHIN: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(50);
-const NO_BOUNDS: Bounds = Bounds { entries_max: u64::MAX, bytes_max: u64::MAX, seconds_max: 60 };
+const NO_BOUNDS: Bounds =
+    Bounds { entries_max: u64::MAX, bytes_max: u64::MAX, seconds_max: 60, leased: READ_MAX };
 
 /// A log in a bucket that keeps versions and refuses nothing, whose reader calls through the proxy.
 struct Stage {

@@ -21,9 +21,11 @@ use lifeboat_tests::given;
 use lifeboat_tests::leased;
 use lifeboat_tests::world::clients::{ACCESS_KEY, SECRET_KEY};
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
+use lifeboat_tests::world::proxy::{Fault, Scope};
 use lifeboat_tests::world::{Clients, World, WorldOptions, places};
 use run_control::claim_epoch;
 use tokio::process::Command;
+use tokio::sync::watch;
 
 const CONTROL: &str = "aex-control";
 const EVIDENCE: &str = "aex-evidence";
@@ -36,9 +38,13 @@ const EPOCH: u64 = 2;
 const RUN: &str = "run";
 /// Within which what is not delivered is overdue, after a wait of 8 s.
 const OVERDUE_WITHIN: Duration = Duration::from_secs(60);
+/// Within which a holder that looks each second has lost its lease to a taker whose tries take 20 s.
+const LOST_WITHIN: Duration = Duration::from_secs(60);
+/// What each call of a person costs who is far from the log's Region.
+const FAR: Duration = Duration::from_millis(150);
 
 struct Stage {
-    _world: World,
+    world: World,
     clients: Clients,
     context: Context,
     plan: Plan,
@@ -74,7 +80,7 @@ impl Stage {
         let claim = Claim { epoch: EPOCH, run: RUN.into(), at: now(), cause: Cause::Alarm };
         claim_epoch(&context.store, CONTROL, "aex", &claim).await.expect("an epoch");
         let run = given::run(RUN, uploaded, GENESIS_EPOCH, Some(EPOCH));
-        Stage { _world: world, clients, context, plan, run, deliveries: 0 }
+        Stage { world, clients, context, plan, run, deliveries: 0 }
     }
 
     fn store(&self) -> &Store {
@@ -305,7 +311,7 @@ async fn what_is_never_delivered_is_unproven_after_the_wait_and_what_is_on_no_ch
 async fn the_schedule_reads_the_whole_ledger_and_tells_what_is_overdue() {
     let mut stage = Stage::set(8).await;
     let metrics = Metrics { cloudwatch: stage.clients.cloudwatch.clone(), namespace: "Lifeboat".into() };
-    let bounds = Bounds { entries_max: 1, bytes_max: 1, seconds_max: 1 };
+    let bounds = Bounds { entries_max: 1, bytes_max: 1, seconds_max: 1, ..Bounds::default() };
     let look = async |stage: &Stage| {
         let made = extend_on_schedule(&stage.context, &metrics, PLAN_KEY, bounds, "a test").await;
         made.expect("a look")
@@ -380,6 +386,50 @@ async fn a_restart_within_an_epoch_loses_nothing_and_what_the_first_process_left
     assert_eq!(examined.void, 5);
 }
 
+/// A recovery side that acknowledges without a pause, near its lease, and a person far away who takes it from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_back_takes_the_lease_from_a_holder_that_is_quicker_every_time() {
+    let mut stage = Stage::set(600).await;
+    let history = stage.history().await;
+    assert!(matches!(stage.seal(&history).await.0, Answer::Sealed { .. }));
+    let opened = stage.step(Action::Open { sealed: history.clone() }).await;
+    assert!(matches!(opened, Ok(Answer::Opened { .. })), "{opened:?}");
+
+    let (newest_fence, fence) = watch::channel(0);
+    let watching = tokio::spawn(leased::fence::watch(stage.store().clone(), LOG.into(), newest_fence));
+    let (store, mut holder) = (stage.store().clone(), stage.writer(Holder::Recovery, Some(EPOCH)).await);
+    let holding = tokio::spawn(async move {
+        let mut acknowledged = Vec::new();
+        loop {
+            let next = holder.watermark() + 1;
+            let (mut line, _) = lines(next, next, EPOCH, holder.head());
+            holder.saw_fence(*fence.borrow());
+            if let Err(lost) = advance(&store, &mut holder, next, &line[0]).await {
+                return (acknowledged, lost);
+            }
+            acknowledged.append(&mut line);
+        }
+    });
+    let endpoint = stage.world.entrance("person").await.expect("a way in");
+    let far = Store::new(&Clients::new(&endpoint, stage.world.recovery()).config);
+    stage.world.proxy().add(Scope::origin("person"), Fault::Delay(FAR));
+    let (plan, streams) = (stage.plan.clone(), history.clone());
+    let handing_back =
+        tokio::spawn(async move { hand_back(&far, &plan, EPOCH + 1, "handback", &streams).await });
+
+    let held = tokio::time::timeout(LOST_WITHIN, holding).await;
+    let (acknowledged, lost) = held.expect("it holds the lease for good").expect("no panic");
+    assert!(!acknowledged.is_empty(), "it was busy");
+    // All of it is delivered late, after the lease was lost.
+    stage.deliver(&acknowledged).await;
+    let answer = handing_back.await.expect("no panic");
+    assert!(matches!(answer, Ok(Answer::Opened { .. })), "{answer:?}; the holder: {lost}");
+    let (lease, _) = stage.lease().await;
+    assert_eq!((lease.holder, lease.epoch), (Some(Holder::Primary), EPOCH + 1));
+    assert_eq!(lease.watermark, acknowledged.len() as u64, "nothing that it acknowledged is lost");
+    watching.await.expect("nobody listens any more");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stays_away_is_found_before_anything_is_put() {
     let mut stage = Stage::set(1).await;
@@ -393,8 +443,8 @@ async fn what_stays_away_is_found_before_anything_is_put() {
     advance(stage.store(), &mut primary, 9, &all[8]).await.expect("the lease");
     // The lease is new, but what is behind the hole is not.
     let found = unproven(stage.step(Action::VerifyHistory {}).await);
-    assert!(found.reason.contains("though entries behind it were"), "{}", found.reason);
-    assert_eq!(found.findings[0].seq, Some(4));
+    assert!(found.reason.contains("though what goes on from it was"), "{}", found.reason);
+    assert_eq!(found.findings[0].seq, Some(5));
 
     // And one whose end alone has not come: no entry says so, but the lease has stood for longer than the plan waits.
     let mut stage = Stage::set(1).await;
@@ -405,6 +455,35 @@ async fn what_stays_away_is_found_before_anything_is_put() {
     let found = unproven(stage.step(Action::VerifyHistory {}).await);
     assert!(found.reason.contains("not everything through 9 was delivered"), "{}", found.reason);
     assert_eq!(found.findings[0].seq, Some(8));
+}
+
+/// A process dies with an entry sent and not acknowledged. What its successor puts in that place is lost on its way, and the
+/// dead one's entry stands where the hole is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_process_has_left_does_not_hide_that_an_acknowledged_entry_was_lost() {
+    let mut stage = Stage::set(2).await;
+    let (died, _) = lines(1, 15, 1, Hash::GENESIS);
+    let mut primary = stage.writer(Holder::Primary, None).await;
+    advance(stage.store(), &mut primary, 14, &died[13]).await.expect("the lease");
+    stage.deliver(&died).await;
+    let mut next = stage.writer(Holder::Primary, None).await;
+    let (went_on, _) = salted(15, 40, 1, next.head());
+    advance(stage.store(), &mut next, 16, &went_on[1]).await.expect("the lease");
+    stage.deliver(&went_on[1..2]).await;
+    // It goes on acknowledging; the newest is always still on its way.
+    let until = Instant::now() + OVERDUE_WITHIN;
+    for (newest, line) in (17..).zip(&went_on[2..]) {
+        advance(stage.store(), &mut next, newest, line).await.expect("the lease");
+        let answer = stage.step(Action::VerifyHistory {}).await.expect("an answer");
+        if let Answer::Unproven(found) = answer {
+            assert!(found.reason.contains("though what goes on from it was"), "{}", found.reason);
+            assert_eq!(found.findings[0].seq, Some(15));
+            return;
+        }
+        assert!(Instant::now() < until, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    panic!("nobody minds that entry 15 is lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -420,11 +499,15 @@ async fn more_than_one_call_reads_behind_the_seal_is_refused_before_it() {
     let folder = stage.clients.s3.put_object().bucket(LOG).key("lease/").body(Vec::new().into());
     folder.send().await.expect("a put");
     let bytes = all.concat().len() as u64;
-    for (bound, fits) in [
-        (Bound { objects: 3, bytes }, true),
-        (Bound { objects: 2, bytes }, false),
-        (Bound { objects: 3, bytes: bytes - 1 }, false),
-    ] {
+    let exactly = Bound { objects: 3, bytes, decoded: bytes };
+    let too_small = [
+        Bound { objects: 2, ..exactly },
+        Bound { bytes: bytes - 1, ..exactly },
+        Bound { decoded: bytes - 1, ..exactly },
+    ];
+    for (bound, fits) in
+        [exactly].map(|bound| (bound, true)).into_iter().chain(too_small.map(|bound| (bound, false)))
+    {
         let wait = stage.plan.ledger.lease.clone().expect("a ledger with leases");
         let answer = lease::history(stage.store(), &stage.plan, &wait, bound).await;
         if fits {
@@ -433,6 +516,21 @@ async fn more_than_one_call_reads_behind_the_seal_is_refused_before_it() {
         }
         let found = unproven(answer);
         assert!(found.reason.contains("begin the streams anew"), "{}", found.reason);
+    }
+
+    // The schedule says so while a run can still read it, and only the schedule.
+    let metrics = Metrics { cloudwatch: stage.clients.cloudwatch.clone(), namespace: "Lifeboat".into() };
+    for (objects, says) in
+        [(4, None), (3, Some("are 100 % of what a run can read")), (2, Some("holds more than 2"))]
+    {
+        let leased = Bound { objects, bytes: u64::MAX, decoded: u64::MAX };
+        let bounds = Bounds { leased, ..Bounds::default() };
+        let made = extend_on_schedule(&stage.context, &metrics, PLAN_KEY, bounds, "a test").await;
+        let looked = made.expect("a look");
+        let said: Vec<String> =
+            looked.streams.iter().flat_map(|stream| &stream.findings).map(ToString::to_string).collect();
+        assert_eq!((looked.broken, said.len()), (says.is_some(), usize::from(says.is_some())), "{looked:?}");
+        assert!(said.iter().all(|said| said.contains(says.expect("something"))), "{said:?}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! Route 53 in, DNS answers out, on UDP and TCP.
 //!
+//! Asked by hickory's own resolver, which is the server's relative, and by dnspython, which has nothing to do with either.
+//!
 //! What this does not prove: that Route 53 judges health checks on alarms as it documents, and how long it takes to.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::{MetricDatum, StateValue};
@@ -21,6 +24,8 @@ use hickory_resolver::net::{DnsError, NetError};
 use lifeboat_rules::dns::switch::METRIC_NAMESPACE;
 use lifeboat_tests::world::deploy::create_gate;
 use lifeboat_tests::world::{World, WorldOptions};
+use serde_json::{Value, json};
+use tokio::process::Command;
 
 fn set(name: &str, kind: RrType, ttl: i64, values: &[&str]) -> ResourceRecordSet {
     let values = values.iter().map(|value| ResourceRecord::builder().value(*value).build().unwrap());
@@ -225,6 +230,90 @@ async fn a_failover_pair_answers_by_the_alarm_of_its_check() {
     answers(secondary).await;
     world.dns().renew_answers();
     answers(primary).await;
+}
+
+/// Asks one server for the addresses of each name, once by UDP and once by TCP: a line of JSON for each answer, every section
+/// that matters in it.
+const DNSPYTHON: &str = r#"
+import json, sys
+import dns.flags, dns.message, dns.query, dns.rcode, dns.rdatatype
+
+host, port, *names = sys.argv[1:]
+for name in names:
+    for by, ask in (("udp", dns.query.udp), ("tcp", dns.query.tcp)):
+        answer = ask(dns.message.make_query(name, "A"), host, port=int(port), timeout=5)
+        records = [
+            [rrset.name.to_text(), rrset.ttl, dns.rdatatype.to_text(rrset.rdtype), sorted(data.to_text() for data in rrset)]
+            for rrset in answer.answer
+        ]
+        print(json.dumps({
+            "by": by, "name": name, "code": dns.rcode.to_text(answer.rcode()),
+            "authoritative": bool(answer.flags & dns.flags.AA), "truncated": bool(answer.flags & dns.flags.TC),
+            "answer": records,
+        }))
+"#;
+
+/// What dnspython is told, by UDP and by TCP.
+async fn dnspython(world: &World, names: &[&str]) -> Vec<Value> {
+    let at = world.dns_address();
+    let mut command = Command::new(world.venv().python());
+    command.args(["-c", DNSPYTHON, &at.ip().to_string(), &at.port().to_string()]).args(names);
+    command.env_remove("PYTHONPATH").stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout)
+        .expect("UTF-8")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+/// An ordinary client, of no kin to the server: addresses, times to live, a name that is not there, and a pair before and
+/// behind the change of its gate's alarm.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_client_is_told_the_same_by_udp_and_tcp() {
+    let world = World::start(WorldOptions::default()).await.unwrap();
+    let check = create_gate(&world.clients(world.recovery()), "aex").await.unwrap();
+    let zone = Zone::create(&world).await;
+    let plain = set("plain.aex.internal", RrType::A, 11, &["127.0.3.1", "127.0.3.2"]);
+    let alias = set("aapl.md.aex.internal", RrType::Cname, 5, &["gateway.aex.internal"]);
+    let [primary, secondary] = pair("gateway.aex.internal", &check);
+    let create = |set| change(ChangeAction::Create, set);
+    zone.change(vec![primary, secondary, create(alias), create(plain)]).await;
+    world.dns().settled().await;
+
+    let names =
+        ["plain.aex.internal.", "gateway.aex.internal.", "AAPL.md.aex.internal.", "nobody.aex.internal."];
+    let told = async |address: &str| {
+        world.dns().health_settled().await;
+        let gateway = json!(["gateway.aex.internal.", 7, "A", [address]]);
+        // The zone's own spelling, whatever was asked.
+        let alias = json!(["aapl.md.aex.internal.", 5, "CNAME", ["gateway.aex.internal."]]);
+        let mut expected = Vec::new();
+        for (name, code, answer) in [
+            (names[0], "NOERROR", json!([["plain.aex.internal.", 11, "A", ["127.0.3.1", "127.0.3.2"]]])),
+            (names[1], "NOERROR", json!([gateway])),
+            (names[2], "NOERROR", json!([alias, gateway])),
+            (names[3], "NXDOMAIN", json!([])),
+        ] {
+            for by in ["udp", "tcp"] {
+                expected.push(json!({
+                    "by": by, "name": name, "code": code, "authoritative": true, "truncated": false, "answer": answer,
+                }));
+            }
+        }
+        assert_eq!(dnspython(&world, &names).await, expected);
+    };
+    let cloudwatch = world.clients(world.recovery()).cloudwatch;
+    let alarm = async |state: StateValue| {
+        let set = cloudwatch.set_alarm_state().alarm_name(ALARM).state_value(state);
+        set.state_reason("a test").send().await.unwrap();
+    };
+    told("127.0.1.1").await;
+    alarm(StateValue::Alarm).await;
+    told("127.0.2.1").await;
+    alarm(StateValue::Ok).await;
+    told("127.0.1.1").await;
 }
 
 /// More sets than the listing has pages of, by a multiple.

@@ -2,6 +2,7 @@
 
 use dns_flip::{Moved, put_fence};
 use lifeboat_rules::dns::Fence;
+use lifeboat_rules::dns::switch::key;
 use lifeboat_rules::plan::{Side, Strategy};
 use lifeboat_rules::{ErrorName, StepError};
 use serde_json::{Value, json};
@@ -10,6 +11,15 @@ use super::AfterRun;
 use super::traffic::{by_flip, in_words};
 use crate::aws;
 use crate::failure::Failure;
+
+/// Where it is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keep {
+    /// Under `switch`: on the side that the newest flip said when the person was asked.
+    On(Side),
+    /// Under `records`: as the records stand.
+    AsItStands,
+}
 
 /// How it is kept.
 #[derive(Debug)]
@@ -23,13 +33,13 @@ pub(crate) enum Kept {
 }
 
 impl AfterRun<'_> {
-    /// Sees to it, before anything is done, that it can be told where the traffic is. Under `records` that need not be: a
-    /// fence keeps what there is, and the pen is given back without Route 53, too.
-    pub(crate) async fn look_at_kept(&self) -> Result<(), Failure> {
+    /// Looks, before anything is done, where the traffic is. Under `records` that need not be told: a fence keeps what there is,
+    /// and the pen is given back without Route 53, too.
+    pub(crate) async fn look_at_kept(&self) -> Result<Keep, Failure> {
         if self.plan.dns.strategy == Strategy::Records {
-            return Ok(());
+            return Ok(Keep::AsItStands);
         }
-        self.side_in_force().await.map(|_| ()).map_err(|error| {
+        self.side_in_force().await.map(Keep::On).map_err(|error| {
             let what = format!("it cannot be told where the traffic of {} is; nothing was done", self.plan.name);
             let failure = aws::step_failure(what, &error);
             match error.name {
@@ -50,14 +60,22 @@ impl AfterRun<'_> {
         }
     }
 
-    /// Keeps the traffic where it is, under `epoch`, which `run` holds.
-    pub(crate) async fn keep_traffic(&self, epoch: u64, run: &str) -> Result<Kept, StepError> {
-        match self.plan.dns.strategy {
-            Strategy::Switch => {
-                let side = self.side_in_force().await?;
-                Ok(Kept::Switched(side, self.move_traffic(side, epoch, run).await?))
+    /// What a person is asked about.
+    pub(crate) fn will_keep(&self, keep: Keep, epoch: u64) -> String {
+        match keep {
+            Keep::On(side) => {
+                format!("  traffic  stays with {}, by {}", in_words(side), key(&self.plan.name, epoch))
             }
-            Strategy::Records => match put_fence(&self.zone, &self.plan, &self.records, epoch).await {
+            Keep::AsItStands => "  traffic  stays where it is".to_owned(),
+        }
+    }
+
+    /// Keeps the traffic where the person was told that it is, under `epoch`, which `run` holds. A flip of a stopped run that
+    /// came since is undone by it.
+    pub(crate) async fn keep_traffic(&self, keep: Keep, epoch: u64, run: &str) -> Result<Kept, StepError> {
+        match keep {
+            Keep::On(side) => Ok(Kept::Switched(side, self.move_traffic(side, epoch, run).await?)),
+            Keep::AsItStands => match put_fence(&self.zone, &self.plan, &self.records, epoch).await {
                 Ok(fence) => Ok(Kept::Fenced(fence)),
                 Err(error) if error.name == ErrorName::Fenced => Err(error),
                 Err(error) => {

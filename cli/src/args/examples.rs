@@ -37,7 +37,7 @@ Examples:
 Templates are stored by their content, so uploading twice changes nothing; the plan becomes a new version of
 plan/<name>.json, which the next run uses. While the traffic is on the recovery side, a plan is refused by which a
 hand-back would leave some of it there: another strategy, another zone or a name taken out under `records`, another
-recovery Region. Only then, and where the plan that is stored differs in one of these, are its newest flip or its
+recovery Region. Under `records` that is while any record is not as the stored plan has it for the primary. Only then, and where the plan that is stored differs in one of these, are its newest flip or its
 records read.";
 
 pub(super) const INIT_EXAMPLES: &str = "\
@@ -95,7 +95,8 @@ epoch (by one object under the strategy `switch`, by editing the records under `
 Stopped on the way, the same command finishes it under the next epoch; until one has finished no alarm starts a run.
 
 Where the primary has the pen already and the traffic is not with it (a hand-back with --keep-records, or a newest flip
-that no epoch accounts for or that cannot be read), a new epoch moves the traffic alone. A plan by which not all would
+that no epoch accounts for or that cannot be read), a new epoch moves the traffic alone. With --keep-records under `switch`
+the traffic stays on the side that the question names, whatever a stopped run's flip does meanwhile. A plan by which not all would
 move that a run has moved is refused, and the version to bring back is named.";
 
 pub(super) const FLIP_EXAMPLES: &str = "\

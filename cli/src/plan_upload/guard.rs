@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use dns_flip::Zone;
-use lifeboat_rules::dns::{Fence, left_behind, names, on_recovery};
+use lifeboat_rules::dns::{Fence, left_behind, names, not_on_primary};
 use lifeboat_rules::plan::{Record, Side, Strategy};
 use lifeboat_rules::{ErrorName, Plan, StepError};
 use lifeboat_runtime::{Context, Store, find_newest_flip};
@@ -105,6 +105,7 @@ async fn by_the_zone(config: &SdkConfig, before: &Stored) -> Result<Option<Strin
     if Fence::find(plan, &zone.read(plan, &[]).await?)?.is_none() {
         return Ok(None);
     }
-    let count = on_recovery(records, &zone.read(plan, records).await?);
-    Ok((count > 0).then(|| format!("{count} of {} records are on the recovery side", records.len())))
+    // What a version of the plan has moved need not be what the one that is uploaded would have moved.
+    let count = not_on_primary(records, &zone.read(plan, records).await?);
+    Ok((count > 0).then(|| format!("{count} of {} records are not on the primary", records.len())))
 }

@@ -27,6 +27,8 @@ struct State {
     trouble: Option<Trouble>,
     /// Stored together with the first put of a path that contains the first text: its path and its body.
     companion: Option<(String, String, Vec<u8>)>,
+    /// How large listings say that each object is whose key begins so, once set.
+    listed_as: Option<(&'static str, u64)>,
     /// The prefixes of all listings, page by page.
     listings: Vec<String>,
     /// Regions that requests were signed for.
@@ -141,6 +143,11 @@ impl S3 {
     pub fn put_unlisted(&self, path: &str, body: &[u8]) {
         self.put(path, body);
         self.lock().objects.get_mut(path).expect("just put").hidden = true;
+    }
+
+    /// From now on listings say of every object whose key begins with `prefix` that it is so large.
+    pub fn lists_each_as(&self, prefix: &'static str, bytes: u64) {
+        self.lock().listed_as = Some((prefix, bytes));
     }
 
     /// Stores `path` at the moment of the first put of a path that contains `at`: somebody else's object, which a listing
@@ -294,9 +301,10 @@ fn list(request: &Request, state: &State) -> Answer {
         }
         count += 1;
         last = key.to_owned();
+        let listed_as = state.listed_as.filter(|(prefix, _)| key.starts_with(prefix)).map(|(_, bytes)| bytes);
         xml.push_str(&format!(
             "<Contents><Key>{key}</Key><Size>{}</Size><LastModified>{}</LastModified></Contents>",
-            object.body.len(),
+            listed_as.unwrap_or(object.body.len() as u64),
             object.stored_at
         ));
     }

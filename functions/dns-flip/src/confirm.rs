@@ -65,6 +65,7 @@ pub(crate) async fn confirm(
         pending = asking.all(pending).await;
     }
     let (new, silent) = asking.told();
+    let not_asked = pending.len().saturating_sub(silent.len());
     let leave = async |name: &str, receipts: &[Receipt]| {
         let all = Receipts {
             resolver: asker.resolver().to_owned(),
@@ -85,7 +86,7 @@ pub(crate) async fn confirm(
             let left = leave("receipts", &all()).await?;
             let answered = kept.len() + new.len();
             let unconfirmed =
-                unconfirmed(&silent, pending.len(), answered, records.len(), seen.waited(), left);
+                unconfirmed(&silent, not_asked, answered, records.len(), seen.waited(), left);
             return Ok(Answer::FlipUnconfirmed(unconfirmed));
         }
         Waiting::On => {}
@@ -94,9 +95,10 @@ pub(crate) async fn confirm(
         leave(ANSWERED, &new).await?;
     }
     Err(StepError::not_ready(format!(
-        "{} of {} names do not answer from the recovery side yet: {}",
-        pending.len(),
+        "{} of {} names do not answer from the recovery side yet{}: {}",
+        silent.len(),
         chosen.len(),
+        and_not_asked(not_asked),
         first(&silent, TOLD_MAX)
     )))
 }
@@ -144,25 +146,35 @@ fn first(told: &[String], count: usize) -> String {
     }
 }
 
+/// What is added about names that were not asked for.
+fn and_not_asked(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(", and {count} were not asked for in this call"),
+    }
+}
+
 fn unconfirmed(
     silent: &[String],
-    silent_count: usize,
+    not_asked_count: usize,
     names: usize,
     of: usize,
     waited: SignedDuration,
     receipts: Left,
 ) -> Unconfirmed {
-    let seconds = waited.as_secs();
+    let (seconds, silent_count) = (waited.as_secs(), silent.len());
     Unconfirmed {
         reason: format!(
-            "{silent_count} of {} names do not answer from the recovery side after {seconds} s: {}. The flip stands, and {names} \
-             names follow it: find with `lifeboat dns check` what keeps these from it, and mend that",
-            names + silent_count,
+            "{silent_count} of {} names do not answer from the recovery side after {seconds} s{}: {}. The flip stands, and {names} \
+             names are seen to follow it: find with `lifeboat dns check` what keeps the others from it, and mend that",
+            names + silent_count + not_asked_count,
+            and_not_asked(not_asked_count),
             first(silent, TOLD_MAX)
         ),
         names,
         of,
         silent_count,
+        not_asked_count,
         silent: silent.iter().take(TOLD_LAST_MAX).cloned().collect(),
         waited_seconds: seconds,
         receipts,

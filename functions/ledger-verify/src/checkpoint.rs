@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
-use crate::read;
+use crate::{lease, read};
 
 /// How many checkpoints of a stream are tried, from the newest on, before its whole history is read.
 const TRIES_MAX: u32 = 4;
@@ -203,13 +203,15 @@ pub struct Bounds {
     pub bytes_max: u64,
     /// Seconds for all streams together, give or take a read.
     pub seconds_max: u64,
+    /// Of a ledger with leases, which is read whole: as much as a run reads.
+    pub leased: lease::Bound,
 }
 
 impl Default for Bounds {
     /// Ends well before the next call is due and before the function's own timeout (300 s); so much of one stream that it
     /// cannot keep the others waiting for long.
     fn default() -> Bounds {
-        Bounds { entries_max: 5_000_000, bytes_max: 2_000_000_000, seconds_max: 200 }
+        Bounds { entries_max: 5_000_000, bytes_max: 2_000_000_000, seconds_max: 200, leased: lease::READ_MAX }
     }
 }
 
@@ -283,7 +285,7 @@ pub async fn extend_on_schedule(
         .ok_or_else(|| StepError::new(ErrorName::PlanInvalid, format!("{plan_key} was never uploaded")))?;
     let plan = Context::read_plan(&bytes)?;
     if let Some(wait) = &plan.ledger.lease {
-        let extended = leased::look(&context.store, &plan, wait).await?;
+        let extended = leased::look(&context.store, &plan, wait, bounds.leased).await?;
         metrics.put(&plan.name, extended.lag_seconds, Some(extended.broken)).await?;
         return Ok(extended);
     }

@@ -76,6 +76,8 @@ pub(crate) struct Looked {
     /// How old the newest delivery is, by the store's clock, in seconds; 0 where everything acknowledged was delivered. `None` where
     /// that is not known: nothing was delivered at all, or more than is read.
     pub(crate) lag_seconds: Option<u64>,
+    /// What is said where the ledger comes near to the bound: no reason against a run.
+    pub(crate) nearly: Option<String>,
 }
 
 /// As [`history`].
@@ -95,36 +97,37 @@ pub(crate) async fn look(
         let place = format!("s3://{}/{}", log.bucket(), log.prefix());
         let finding = Finding::unproven("", None, bound.refusal(&place));
         let answer = Answer::of(finding.verdict, vec![], vec![finding], delivered.objects());
-        return Ok(Looked { answer, lag_seconds: None });
+        return Ok(Looked { answer, lag_seconds: None, nearly: None });
     }
     let mut proof = delivered.judge(&streams, End::Open).await?;
     // Nothing could fence the writer of such a stream, so nothing is fenced at all.
     let strangers = proof.streams.iter().filter(|proof| !streams.contains(&proof.stream));
     findings.extend(strangers.map(|proof| no_lease(&proof.stream)));
+    let behind_holes = delivered.behind_holes(&streams);
     let mut is_whole = true;
     for read in &read {
         let through = proof.streams.iter().find(|proof| proof.stream == read.lease.stream);
         let through = through.map(|proof| proof.through);
         is_whole &= through == Some(read.lease.watermark);
         if let Some(through) = through {
-            findings.extend(late(read, through, &delivered, wait)?);
+            findings.extend(late(read, through, behind_holes.get(&read.lease.stream), wait)?);
         }
     }
     let read_at = read.iter().filter_map(|read| read.tagged.read_at).max();
     let age = |newest: Timestamp| Some(read_at?.duration_since(newest).as_secs().max(0).unsigned_abs());
     let lag_seconds = if is_whole { Some(0) } else { delivered.newest().and_then(age) };
     proof.findings.append(&mut findings);
-    Ok(Looked { answer: answer(proof, delivered.objects()), lag_seconds })
+    Ok(Looked { answer: answer(proof, delivered.objects()), lag_seconds, nearly: delivered.nearly(bound) })
 }
 
 /// What was acknowledged behind `through` and has not come within the plan's wait, by what can be told before the lease is
-/// taken over: the lease has stood for longer, or something behind a hole came that long ago. (After a restart whose
-/// predecessor had sent with a hole, and before what the new process sent there is delivered, the second can be wrong: then a
-/// person is asked once more than needed.)
+/// taken over: the lease has stood for longer, or something came that long ago that goes on from an entry which did not
+/// (`behind_hole`: when, and the entry's sequence). The second can be wrong as long as nobody has come further than a process
+/// which died when the delivery stream had accepted an entry and not the one before it: then a person is asked once more than needed.
 fn late(
     read: &Read,
     through: u64,
-    delivered: &Delivered<'_>,
+    behind_hole: Option<&(Timestamp, u64)>,
     wait: &LeasePlan,
 ) -> Result<Option<Finding>, StepError> {
     let Lease { stream, watermark, .. } = &read.lease;
@@ -134,20 +137,20 @@ fn late(
     let wait_seconds = wait.delivery_wait_seconds_max;
     let is_late = |seconds: i64| seconds >= i64::from(wait_seconds);
     let stood = read.age_seconds()?;
-    let why = if is_late(stood) {
-        format!("not everything through {watermark} was delivered, which was acknowledged {stood} s ago")
+    let (seq, why) = if is_late(stood) {
+        let what =
+            format!("not everything through {watermark} was delivered, which was acknowledged {stood} s ago");
+        (through.saturating_add(1), what)
     } else {
-        let first = delivered.first_behind(stream, through, *watermark);
-        let behind = first.zip(read.tagged.read_at).map(|(first, now)| now.duration_since(first).as_secs());
-        match behind {
-            Some(ago) if is_late(ago) => {
-                format!("it was not delivered, though entries behind it were, {ago} s ago")
+        let ago = behind_hole.zip(read.tagged.read_at);
+        match ago.map(|((stored_at, seq), now)| (*seq, now.duration_since(*stored_at).as_secs())) {
+            Some((seq, ago)) if is_late(ago) => {
+                (seq, format!("it was not delivered, though what goes on from it was, {ago} s ago"))
             }
             _ => return Ok(None),
         }
     };
-    let what = format!("{why}; the plan waits {wait_seconds} s");
-    Ok(Some(Finding::unproven(stream, Some(through.saturating_add(1)), what)))
+    Ok(Some(Finding::unproven(stream, Some(seq), format!("{why}; the plan waits {wait_seconds} s"))))
 }
 
 /// Proves everything that was delivered, through the watermarks at which this run has taken the leases over.

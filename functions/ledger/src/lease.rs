@@ -12,6 +12,8 @@
 //! 5. On 412 or 404, read the lease and ask [`LeaseWriter::refused`]: one's own bytes are success (an answer was lost). Anything
 //!    else means that the lease is lost: acknowledge nothing more, and begin again at 1.
 //! 6. On 409, or without an answer, the same put again, byte for byte.
+//! 7. About once a second, look for fence objects and tell [`LeaseWriter::saw_fence`] the newest: a courtesy, without which a
+//!    holder that is quicker than the run would keep the lease from it for good.
 //!
 //! Invariants: the watermark never falls, and with it stands the *head*, the hash of the entry there, which by the chain
 //! names every entry before it. So the lease says of each acknowledged place which entry it is, and the chain back from the head

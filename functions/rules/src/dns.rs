@@ -15,7 +15,7 @@ use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 
-pub use left_behind::{left_behind, not_on_primary, on_recovery};
+pub use left_behind::{left_behind, not_on_primary};
 pub use records::{Fence, Flip, decide, fence_alone, fence_record, wanted};
 
 /// A record set as Route 53 holds it, in one spelling, by which two are compared: lower case, no final dot, IPv6 addresses in

@@ -8,6 +8,7 @@
 
 pub mod advance;
 pub mod chain;
+pub mod fence;
 mod gateway;
 mod stream;
 
@@ -20,7 +21,7 @@ use aex::store::sdk_config;
 use lifeboat_ledger::Holder;
 use lifeboat_runtime::Store;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use gateway::Door;
@@ -38,6 +39,8 @@ pub async fn run(config: &Config) -> io::Result<String> {
     let side = Holder::from(config.side);
     let names = config.streams.0.iter().map(|(name, _)| name.clone());
     let status = Arc::new(Status::new(side, config.epoch.0, names));
+    let (newest_fence, fence) = watch::channel(0);
+    tokio::spawn(fence::watch(store.clone(), config.log_bucket.clone(), newest_fence));
     let (mut doors, mut streams) = (Vec::new(), JoinSet::new());
     for (name, symbols) in &config.streams.0 {
         let (inbox_in, inbox) = mpsc::channel(INBOX_MAX);
@@ -57,6 +60,7 @@ pub async fn run(config: &Config) -> io::Result<String> {
                 status: Arc::clone(&status),
                 known,
                 inbox,
+                fence: fence.clone(),
                 commit_every: config.commit_ms,
                 heartbeat_every: config.heartbeat_ms,
             }

@@ -12,7 +12,7 @@ use lifeboat_ledger::lease::{self, Lease, LeaseWriter};
 use lifeboat_ledger::{Hash, Holder};
 use lifeboat_runtime::Store;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::advance::advance;
@@ -43,6 +43,8 @@ pub(super) struct Stream {
     /// What was acknowledged, for everybody to read.
     pub known: Arc<RwLock<Known>>,
     pub inbox: mpsc::Receiver<Request>,
+    /// The newest epoch that has a fence object.
+    pub fence: watch::Receiver<u64>,
     /// The least time between two puts.
     pub commit_every: Duration,
     /// The longest that the lease stands still.
@@ -92,7 +94,8 @@ impl Stream {
             return Ok(Err(format!("stream {}: epoch {} has passed it by", self.name, found.epoch)));
         }
         let (watermark, head) = (found.watermark, found.head);
-        let writer = LeaseWriter::new(found, etag, self.side, self.epoch);
+        let mut writer = LeaseWriter::new(found, etag, self.side, self.epoch);
+        writer.saw_fence(*self.fence.borrow());
         let epoch = writer.has_lease().map_err(|no_lease| (Mode::WaitingForOpen, 0, no_lease.to_string()))?;
         let read = delivered.read_on(&self.store, &self.bucket, &self.prefix).await;
         read.map_err(|err| starting(err.to_string()))?;
@@ -123,6 +126,7 @@ impl Stream {
         loop {
             let work = self.gather(last).await;
             last = Instant::now();
+            writer.saw_fence(*self.fence.borrow());
             let epoch = match writer.has_lease() {
                 Ok(epoch) => epoch,
                 Err(why) => return why.to_string(),

@@ -159,7 +159,7 @@ async fn what_has_answered_is_kept_and_a_silent_name_ends_the_wait_in_time() {
     stage.server.says(&silent[1], Says::Address(RECOVERY));
     let unconfirmed = stage.unconfirmed(1).await;
     assert_eq!(stage.server.asked().len(), 4);
-    assert_eq!((unconfirmed.names, unconfirmed.of, unconfirmed.silent_count), (1_498, NAMES, 2));
+    assert_eq!((unconfirmed.names, unconfirmed.silent_count, unconfirmed.not_asked_count), (1_498, 2, 0));
     assert!(unconfirmed.waited_seconds >= stage.within, "{unconfirmed:?}");
     for text in ["2 of 1500 names", silent[0].as_str(), silent[2].as_str(), "The flip stands", "dns check"] {
         assert!(unconfirmed.reason.contains(text), "{unconfirmed:?} should say: {text}");
@@ -184,14 +184,27 @@ async fn what_has_answered_is_kept_and_a_silent_name_ends_the_wait_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_flip_is_seen_nowhere_a_few_names_are_asked_for_and_not_all() {
     let world = world().await;
-    let stage = Stage::set(&world, 600, Says::Address(PRIMARY)).await;
+    let mut stage = Stage::set(&world, 600, Says::Address(PRIMARY)).await;
     let why = stage.not_ready(0).await;
-    assert!(why.starts_with("600 of 600 names do not answer"), "{why}");
+    let says =
+        "3 of 600 names do not answer from the recovery side yet, and 597 were not asked for in this call: ";
+    assert!(why.starts_with(says), "{why}");
     let asked = stage.server.asked();
     let mut canaries: Vec<&String> = asked.keys().collect();
     canaries.sort();
     assert_eq!(canaries, [&name(0), &name(200), &name(400)]);
     assert!(asked.values().all(|times| *times > 20), "again and again: {asked:?}");
+
+    // When the time is over it is said of those few alone that they do not answer.
+    let entered = std::mem::replace(&mut stage.entered, now() - SignedDuration::from_secs(stage.within));
+    let unconfirmed = stage.unconfirmed(0).await;
+    let counts = (unconfirmed.names, unconfirmed.silent_count, unconfirmed.not_asked_count, unconfirmed.of);
+    assert_eq!(counts, (0, 3, 597, 600), "{unconfirmed:?}");
+    for text in ["3 of 600 names do not answer", "and 597 were not asked for in this call"] {
+        assert!(unconfirmed.reason.contains(text), "{unconfirmed:?} should say: {text}");
+    }
+    stage.entered = entered;
+    stage.server.asked();
 
     // One that is silent for good is not what all the others wait for.
     for number in 0..stage.names {
@@ -214,5 +227,12 @@ async fn names_behind_many_silent_ones_are_asked_for_as_well() {
     stage.not_ready(0).await;
     assert!(!stage.server.asked().contains_key(&name(950)), "a call has no time for all the silent ones");
     let why = stage.not_ready(1).await;
-    assert!(why.starts_with("899 of 1000 names do not answer"), "{why}");
+    // Of which it had no time for all, and says so.
+    let of = |what: &str| {
+        let before = why.split(what).next().filter(|before| *before != why).unwrap_or("0");
+        before.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{why}"))
+    };
+    let (silent, not_asked): (u32, u32) = (of(" of 1000 names do not answer"), of(" were not asked for"));
+    assert_eq!(silent + not_asked, 899, "{why}");
+    assert!(not_asked > 0, "{why}");
 }

@@ -66,8 +66,11 @@ pub struct Unconfirmed {
     pub names: usize,
     /// Names that the plan moves.
     pub of: usize,
-    /// How many were asked for and do not answer from the recovery side.
+    /// How many the last call asked for that do not answer from the recovery side.
     pub silent_count: usize,
+    /// How many have not answered from there, and the last call did not ask for: none of the few that it asked for first has
+    /// answered, or there was no time.
+    pub not_asked_count: usize,
     /// The first of those, each with its last answer or why there was none.
     pub silent: Vec<String>,
     /// For how long they were asked, in seconds.

@@ -1,5 +1,7 @@
 //! What changes leases: the first of each stream, and the puts by which a run takes them over and gives them to a side.
 
+use std::time::Duration;
+
 use lifeboat_ledger::lease::{self, Lease, Outranked};
 use lifeboat_ledger::{Finding, Holder, StreamProof};
 use lifeboat_rules::decided::{Because, Still};
@@ -10,6 +12,10 @@ use lifeboat_runtime::{Log, Put, Replace, Store, decide};
 
 use super::{Read, fenced, is_taken, no_lease, no_streams, read_all, tail};
 use crate::{Answer, aws, unknown_stream};
+
+/// Between two tries to change a lease: fifty of them, which a plan allows if it does not say otherwise, last longer than the
+/// second in which a holder is to see the fence.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Makes the lease of `stream`, held by the primary: the beginning of its ledger. One that `run` has made already stays as it
 /// is, however far its holder has come.
@@ -129,7 +135,8 @@ async fn change_all(
     Ok((done, None))
 }
 
-/// Replaces the lease of `stream` by what `change` makes of it, as often as its holder is quicker, within the plan's bound.
+/// Replaces the lease of `stream` by what `change` makes of it, as often as its holder is quicker, within the plan's bound. A
+/// holder that is nearer to the lease may be quicker each time, until it sees the fence that was put before.
 async fn change(
     log: &Log<'_>,
     plan: &Plan,
@@ -148,7 +155,7 @@ async fn change(
         match log.store().replace(log.bucket(), &key, &tagged.etag, &changed.to_bytes()).await? {
             Replace::Replaced => return Ok(Ok(changed)),
             // Read again: the holder has advanced it, or somebody else has it.
-            Replace::Differs(_) => {}
+            Replace::Differs(_) => tokio::time::sleep(AGAIN_AFTER).await,
         }
     }
     Err(StepError::new(

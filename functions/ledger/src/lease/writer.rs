@@ -64,6 +64,7 @@ pub struct LeaseWriter {
     etag: String,
     side: Holder,
     epoch: Option<u64>,
+    fence: u64,
     lost: bool,
 }
 
@@ -71,7 +72,7 @@ impl LeaseWriter {
     /// A writer for `side` that has read `lease` with `etag`. A recovery side gives the `epoch` that it was launched under; the
     /// primary, of which there is only one, gives none.
     pub fn new(lease: Lease, etag: impl Into<String>, side: Holder, epoch: Option<u64>) -> LeaseWriter {
-        LeaseWriter { lease, etag: etag.into(), side, epoch, lost: false }
+        LeaseWriter { lease, etag: etag.into(), side, epoch, fence: 0, lost: false }
     }
 
     /// The epoch to write under.
@@ -85,10 +86,17 @@ impl LeaseWriter {
             Some(holder) if *holder != self.side || self.epoch.is_some_and(|own| own != *epoch) => {
                 format!("held by the {holder} under epoch {epoch}")
             }
+            Some(_) if self.fence > *epoch => format!("epoch {epoch} is fenced by epoch {}", self.fence),
             Some(_) if self.lost => "another process advances it as well; end one of the two".to_owned(),
             Some(_) => return Ok(*epoch),
         };
         Err(NoLease { stream: stream.clone(), stood })
+    }
+
+    /// Notes that a fence object of `epoch` exists: from now on the holder of an older one advances nothing, and who takes the
+    /// lease over is not beaten to it each time.
+    pub fn saw_fence(&mut self, epoch: u64) {
+        self.fence = self.fence.max(epoch);
     }
 
     /// How far this writer may acknowledge: the watermark that is stored.

@@ -180,6 +180,13 @@ impl Fold {
         self.answers.extend(answers.into_iter().map(|answer| (answer.question.clone(), answer)));
     }
 
+    /// The runs of streams with a lease that begin behind a hole in what was acknowledged, as far as that can be told while the
+    /// newest entries are still to be delivered: each goes on from an entry that was not delivered. Ask when
+    /// [`Fold::questions`] has no more.
+    pub fn behind_holes(&self, expect: &Expect) -> Vec<Run> {
+        Judge::new(self, expect).behind_holes().into_iter().cloned().collect()
+    }
+
     /// Judges what was collected.
     ///
     /// A stream that holds a finding has no tail and no [`crate::StreamProof`]: nothing is built on it. The exception is a stream

@@ -68,8 +68,22 @@ impl<'a> Judge<'a> {
     }
 
     fn leased(&self, stream: &str, lease: &Lease) -> Leased {
-        let pieces = Pieces::new(self.runs(stream), &self.fold.answers, &leased::anchors(lease));
-        leased::judge(lease, &pieces, self.expect.end)
+        leased::judge(lease, &self.pieces(stream, lease), self.expect.end)
+    }
+
+    fn pieces(&self, stream: &str, lease: &Lease) -> Pieces<'a> {
+        Pieces::new(self.runs(stream), &self.fold.answers, &leased::anchors(lease))
+    }
+
+    pub(super) fn behind_holes(&self) -> Vec<&'a Run> {
+        let mut found = Vec::new();
+        for stream in self.streams() {
+            let Some(lease) = self.lease(stream) else { continue };
+            let pieces = self.pieces(stream, lease);
+            let judged = leased::judge(lease, &pieces, self.expect.end);
+            found.extend(judged.behind_holes.into_iter().map(|piece| pieces.runs[piece]));
+        }
+        found
     }
 
     fn judge_leased(&self, stream: &'a str, lease: &Lease, judged: &mut Judged) {

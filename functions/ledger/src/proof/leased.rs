@@ -25,6 +25,8 @@ pub(super) struct Leased {
     pub(super) distinct: u64,
     /// How many were delivered and are on no chain back from the head.
     pub(super) void: u64,
+    /// The pieces that begin behind a hole, as [`Leased::find_holes`] does.
+    pub(super) behind_holes: Vec<usize>,
 }
 
 /// Judges the pieces of the stream of `lease`.
@@ -35,6 +37,7 @@ pub(super) fn judge(lease: &Lease, pieces: &Pieces<'_>, end: End) -> Leased {
         through: Position::GENESIS,
         distinct: pieces.runs.iter().fold(0, |sum: u64, run| sum.saturating_add(run.entries())),
         void: 0,
+        behind_holes: Vec::new(),
     };
     let rooted = pieces.hanging_on(Position::GENESIS, |_| true);
     // From the newest head back: the first whose chain is complete. Of the others, what each of them lacks first.
@@ -57,6 +60,7 @@ pub(super) fn judge(lease: &Lease, pieces: &Pieces<'_>, end: End) -> Leased {
         lacks.get_or_insert((missing, names(pieces, &chain)));
     }
     if let Some((missing, named_by)) = lacks {
+        leased.find_holes(lease, pieces, below, &rooted);
         leased.reach(lease, pieces, below);
         if end == End::Closed {
             leased.findings.push(not_delivered(lease, leased.through.seq, missing, named_by));
@@ -204,6 +208,41 @@ impl Leased {
             }
         }
         self.through = tip;
+    }
+
+    /// Finds the pieces that go on from an entry, at the watermark or before it, which no piece holds, and which, with what hangs
+    /// on them, come further than all that is `rooted` in the first entry.
+    ///
+    /// What hangs on nothing need not hang behind a loss. The delivery stream may have accepted an entry and not the one before
+    /// it when their process died: then both are void. But whoever goes on in its place comes further than it did, and what
+    /// he sends is rooted, unless something of that is lost.
+    fn find_holes(&mut self, lease: &Lease, pieces: &Pieces<'_>, below: u64, rooted: &[bool]) {
+        // How far it may be on the chain: a piece that reaches to `below` holds another entry there than the one that is missing.
+        let comes = |run: &Run| {
+            let entitled =
+                not_entitled(lease, run, run.last_seq).map_or(run.last_seq, |(seq, _)| seq.saturating_sub(1));
+            let holds_another = (run.first_seq..=run.last_seq).contains(&below);
+            if holds_another { entitled.min(below.saturating_sub(1)) } else { entitled }
+        };
+        // Of each piece the first of those that it hangs on, where that hangs on nothing; and how far all that hang there come.
+        let mut first: Vec<Option<usize>> = vec![None; pieces.runs.len()];
+        let (mut come, mut come_rooted) = (vec![0; pieces.runs.len()], self.through.seq);
+        for (piece, run) in pieces.runs.iter().enumerate() {
+            if rooted[piece] {
+                come_rooted = come_rooted.max(comes(run));
+                continue;
+            }
+            let Some(before) = start(run).filter(|before| before.seq > 0) else { continue };
+            // A holder begins before the piece that goes on from it.
+            first[piece] = match pieces.holder(before, |_| true) {
+                Some(holder) => first[holder],
+                None => (before.seq <= lease.watermark).then_some(piece),
+            };
+            if let Some(first) = first[piece].filter(|_| comes(run) >= run.first_seq) {
+                come[first] = comes(run).max(come[first]);
+            }
+        }
+        self.behind_holes = (0..pieces.runs.len()).filter(|piece| come[*piece] > come_rooted).collect();
     }
 
     fn ask<const N: usize>(&mut self, held: [Held; N]) {

@@ -85,6 +85,26 @@ fn a_holder_that_was_closed_acknowledges_nothing_more() {
 }
 
 #[test]
+fn a_holder_that_saw_a_newer_fence_advances_nothing_until_it_has_a_lease_as_new() {
+    let mut store = Store::new(&Lease::first("ME1", 4, "init"));
+    let mut writer = store.writer(Holder::Primary, None);
+    for own_or_older in [3, 4] {
+        writer.saw_fence(own_or_older);
+        assert_eq!(writer.has_lease(), Ok(4));
+    }
+    writer.saw_fence(5);
+    writer.saw_fence(1);
+    let not = writer.advance(7, some(7)).unwrap_err().to_string();
+    assert_eq!(not, "stream ME1: epoch 4 is fenced by epoch 5");
+    // The fence bars no epoch from its own on.
+    store.replace(&store.lease().taken(5, "handback").unwrap());
+    store.replace(&store.lease().given(5, "handback", Holder::Primary).unwrap());
+    let mut given = store.writer(Holder::Primary, None);
+    given.saw_fence(5);
+    assert_eq!(given.has_lease(), Ok(5));
+}
+
+#[test]
 fn of_two_processes_that_are_the_same_side_one_ends_where_their_entries_differ() {
     let mut store = Store::new(&Lease::first("ME1", 1, "init"));
     let (mut one, mut two) = (store.writer(Holder::Primary, None), store.writer(Holder::Primary, None));

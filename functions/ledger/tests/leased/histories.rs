@@ -9,7 +9,7 @@ use lifeboat_ledger::proof::End;
 use lifeboat_ledger::{Hash, Holder, Verdict};
 use proptest::prelude::*;
 
-use crate::lines::{Line, STREAM, entry, object, prove};
+use crate::lines::{Line, STREAM, behind_holes, entry, object, prove};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -181,5 +181,18 @@ proptest! {
             let complete = reference.chain(older.watermark, older.head).is_some();
             prop_assert!(!complete || stream.through >= older.watermark);
         }
+
+        // A hole is seen as soon as something acknowledged behind it was delivered that lies further than all that is void; and
+        // none is seen where everything that was ever sent has come.
+        let holes = behind_holes(&objects, &lease);
+        let of_all: Vec<&Line> = sent.iter().collect();
+        let acknowledged = Reference::new(&of_all).chain(lease.watermark, lease.head).expect("it was sent");
+        let came = |line: &Line| reference.0.contains_key(&line.hash);
+        let on_chain = |line: &&&Line| acknowledged.contains(&line.hash);
+        let furthest = delivered.iter().filter(on_chain).map(|line| line.seq).max().unwrap_or(0);
+        let void = delivered.iter().filter(|line| !on_chain(line)).map(|line| line.seq).max().unwrap_or(0);
+        let lacks = of_all.iter().filter(on_chain).any(|line| line.seq < furthest && !came(line));
+        prop_assert!(!(lacks && void < furthest && holes.is_empty()), "{} lies behind a hole", furthest);
+        prop_assert!(!of_all.iter().all(|line| came(line)) || holes.is_empty(), "{:?}", holes);
     }
 }

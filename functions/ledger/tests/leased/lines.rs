@@ -50,6 +50,18 @@ pub fn object(lines: &[Line]) -> Vec<u8> {
 
 /// The judgement of such deliveries under `lease`.
 pub fn prove(objects: &[Vec<u8>], lease: &Lease, end: End) -> Proof {
+    let (fold, expect) = fold(objects, lease, end);
+    fold.finish(&expect).0
+}
+
+/// The first sequences of what begins behind a hole.
+pub fn behind_holes(objects: &[Vec<u8>], lease: &Lease) -> Vec<u64> {
+    let (fold, expect) = fold(objects, lease, End::Open);
+    fold.behind_holes(&expect).into_iter().map(|run| run.first_seq).collect()
+}
+
+/// Such deliveries, with all the answers that their judgement takes.
+fn fold(objects: &[Vec<u8>], lease: &Lease, end: End) -> (Fold, Expect) {
     let expect = Expect { leases: [(STREAM.to_owned(), lease.clone())].into(), end, ..Expect::default() };
     let mut fold = Fold::new(Layout::Firehose);
     for (number, bytes) in objects.iter().enumerate() {
@@ -62,7 +74,7 @@ pub fn prove(objects: &[Vec<u8>], lease: &Lease, end: End) -> Proof {
         if questions.is_empty() {
             let written = serde_json::to_vec(&fold).unwrap();
             assert_eq!(serde_json::from_slice::<Fold>(&written).unwrap(), fold, "it can be handed on");
-            return fold.finish(&expect).0;
+            return (fold, expect);
         }
         for question in questions {
             let id = (*question.piece.object).clone();

@@ -7,7 +7,7 @@ mod lines;
 use lifeboat_ledger::lease::Lease;
 use lifeboat_ledger::proof::End;
 use lifeboat_ledger::{Hash, Holder, PenState, Verdict};
-use lines::{Line, STREAM, lines, object, prove};
+use lines::{Line, STREAM, behind_holes, lines, object, prove};
 
 /// Held by the first epoch, which has acknowledged `all` of these.
 fn held(all: &[Line]) -> Lease {
@@ -83,6 +83,26 @@ fn an_open_stream_is_whole_as_far_as_what_was_delivered_agrees_and_never_past_it
         assert_eq!((proof.streams[0].through, proof.streams[0].head), (through as u64, head));
         assert_eq!(proof.streams[0].pen.state(), &PenState::Open { epoch: 1, holder: Holder::Primary });
     }
+}
+
+#[test]
+fn a_hole_is_told_before_the_head_has_come_and_what_is_void_neither_hides_nor_feigns_one() {
+    let died = lines(1, 15, 1, Hash::GENESIS);
+    let first = died[14].spaced(died[13].hash);
+    let went_on = [vec![first.clone()], lines(16, 30, 1, first.hash)].concat();
+    // What the successor put in the place of the void entry 15 is lost; its head, 30, is still to come.
+    let hidden = [object(&died), object(&went_on[1..4])];
+    assert_eq!(behind_holes(&hidden, &held(&went_on)), [16]);
+    assert_eq!(prove(&hidden, &held(&went_on), End::Open).streams[0].through, 15);
+    // Where nothing is acknowledged there nothing is missing, and where it has come neither.
+    assert_eq!(behind_holes(&hidden, &held(&died[..14])), [] as [u64; 0]);
+    assert_eq!(behind_holes(&[object(&died), object(&went_on[..4])], &held(&went_on)), [] as [u64; 0]);
+    // Of two that were sent by the process which died only the second was accepted: both are void, and the rest is there.
+    let lacking = [object(&died[..14]), object(&lines(16, 16, 1, died[14].hash)), object(&went_on[..4])];
+    assert_eq!(behind_holes(&lacking, &held(&went_on)), [] as [u64; 0]);
+    // The same, and what acknowledged entries hang on is lost all the same.
+    let both = [&lacking[..], &[object(&went_on[6..9])]].concat();
+    assert_eq!(behind_holes(&both, &held(&went_on)), [21]);
 }
 
 #[test]

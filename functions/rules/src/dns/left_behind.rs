@@ -3,9 +3,9 @@
 //! By `switch` every pair follows the one gate, whether its name is still in the plan or not: what counts is that the gate is
 //! the same. By `records` a move edits the names of the plan it goes by, and no other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::{Found, RecordSet, wanted};
+use super::{Found, wanted};
 use crate::Plan;
 use crate::plan::{Record, Side, Strategy};
 
@@ -38,22 +38,6 @@ pub fn left_behind(
         }
     }
     left
-}
-
-/// How many of `records` stand in the zone, of which `found` is what lies under their names, with the recovery side's values.
-/// A record that has the same values on both sides is on neither.
-pub fn on_recovery(records: &[Record], found: &[Found]) -> usize {
-    let sets = found.iter().filter_map(|found| match found {
-        Found::Set(set) => Some(((set.name.as_str(), set.kind.as_str()), set)),
-        Found::Foreign { .. } => None,
-    });
-    let sets: HashMap<(&str, &str), &RecordSet> = sets.collect();
-    let sides = wanted(records, Side::Primary).into_iter().zip(wanted(records, Side::Recovery));
-    let there = sides.filter(|(primary, recovery)| {
-        let set = sets.get(&(recovery.name.as_str(), recovery.kind.as_str()));
-        primary != recovery && set.is_some_and(|set| *set == recovery)
-    });
-    there.count()
 }
 
 /// How many of `records` do not stand in the zone with the primary's values, whatever stands there instead.
@@ -125,23 +109,16 @@ mod tests {
     }
 
     #[test]
-    fn records_are_on_recovery_by_their_values() {
+    fn records_are_on_the_primary_by_their_values() {
         let records = records(&[1, 2, 3]);
         let of = |side, some: &[Record]| wanted(some, side).into_iter().map(Found::Set).collect::<Vec<_>>();
-        assert_eq!(on_recovery(&records, &of(Side::Recovery, &records)), 3);
-        assert_eq!(on_recovery(&records, &of(Side::Primary, &records)), 0);
+        assert_eq!(not_on_primary(&records, &of(Side::Recovery, &records)), 3);
         let half = [of(Side::Recovery, &records[..1]), of(Side::Primary, &records[1..])].concat();
-        assert_eq!(on_recovery(&records, &half), 1);
-        let mut same = records.clone();
-        same[0].recovery = same[0].primary.clone();
-        assert_eq!(on_recovery(&same, &of(Side::Recovery, &same)), 2);
-
         assert_eq!(not_on_primary(&records, &of(Side::Primary, &records)), 0);
         assert_eq!(not_on_primary(&records, &half), 1);
         // What was moved by another version of the plan: its values are neither side's.
         let mut older = records.clone();
         (older[0].ttl, older[1].recovery) = (60, vec!["10.1.0.9".into()]);
-        assert_eq!(on_recovery(&records, &of(Side::Recovery, &older)), 1);
         assert_eq!(not_on_primary(&records, &of(Side::Recovery, &older)), 3);
         assert_eq!(not_on_primary(&records, &[]), 3, "nothing stands there");
     }
