@@ -4,8 +4,10 @@ mod support;
 
 use std::fs;
 
+use lifeboat_rules::Outcome;
 use lifeboat_rules::evidence::chain::is_record;
 use lifeboat_rules::evidence::verify::{MANIFEST, SIGNATURE};
+use lifeboat_rules::evidence::{Manifest, Record, account};
 use support::evidence::{Files, files, fingerprint, fixture, records};
 use support::s3::S3;
 use support::{Folder, Run};
@@ -83,6 +85,34 @@ fn what_is_wrong_is_told_with_its_key() {
     manifest.insert(MANIFEST.to_owned(), text.into_bytes());
     tells(&manifest, SIGNATURE, "it signs another manifest");
     tells(&manifest, MANIFEST, "no record asks for a close with this outcome");
+}
+
+#[test]
+fn a_manifest_accounts_for_the_run_as_its_records_do() {
+    let files = files("recovers");
+    let manifest: Manifest = serde_json::from_slice(&files[MANIFEST]).expect("a manifest");
+    let read = |key: &String| Some((key.clone(), serde_json::from_slice(files.get(key)?).ok()?));
+    let all: Vec<(String, Record)> = files.keys().filter(|key| is_record(key)).filter_map(read).collect();
+    let told = account(manifest.admitted.as_ref(), Outcome::Recovered, &manifest.records, &all);
+    assert_eq!(manifest.account.as_ref(), Some(&told));
+    let states: Vec<&str> = told.phases.iter().map(|phase| phase.state.as_str()).collect();
+    assert_eq!(states.len(), 14, "{states:?}");
+    assert_eq!((states[0], states[6], states[13]), ("Admit the run", "Seal the ledger", "Close the run"));
+    let claim = told.phases.iter().find(|phase| phase.action == "claim_epoch").expect("a claim");
+    assert_eq!((claim.calls, claim.verdict.as_deref()), (2, Some("Claimed")));
+    assert!(told.rto.as_ref().is_some_and(|rto| rto.met && rto.milliseconds > 0 && rto.to <= rto.deadline));
+    assert_eq!(told.rpo.as_ref().map(|rpo| rpo.lost_entries), Some(0));
+    assert_eq!(told.stacks.left_standing, ["aex-cluster-e3", "aex-exchange-e3"]);
+    assert!(
+        told.dns.iter().any(|key| key.starts_with("left/") && key.contains("receipts")),
+        "{:?}",
+        told.dns
+    );
+    let named = [&told.observations, &told.ledger_proof, &told.fence_proof, &told.recovered];
+    assert!(named.into_iter().all(|keys| keys.len() == 2 && keys.iter().all(|key| files.contains_key(key))));
+    // Of a run that did not recover neither is said.
+    let halted = account(manifest.admitted.as_ref(), Outcome::Halted, &manifest.records, &all);
+    assert_eq!((halted.rto, halted.rpo), (None, None));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Epochs, words, the last look before the seal, and the hand-back: the Lambdas' own code against the emulator's
 //! conditional puts and versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -10,6 +10,7 @@ use lifeboat_ledger::{Holder as Side, PenState, StreamProof};
 use lifeboat_rules::admission::{GENESIS, GENESIS_EPOCH};
 use lifeboat_rules::epoch::{Cause, Claim};
 use lifeboat_rules::evidence::Manifest;
+use lifeboat_rules::evidence::verify::{MANIFEST, Object, SIGNATURE, Verdict};
 use lifeboat_rules::word::{Says, Word, Words};
 use lifeboat_rules::{ErrorName, Outcome, Plan, PlanRef, Request, Run, Step, StepError};
 use lifeboat_runtime::{Context, Store, now};
@@ -18,7 +19,7 @@ use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::{World, WorldOptions};
 use run_control::{
     Action, Answer, Executions, Orchestrator, Signer, claim_epoch, flip_name, handle, holders, newest_epoch,
-    newest_fence, put_manifest, say, words,
+    newest_fence, put_manifest, say, sign_manifest, words,
 };
 use serde_json::json;
 
@@ -331,4 +332,52 @@ async fn holders_are_read_from_the_newest_back_with_how_they_ended() {
     let flip = Manifest { run: flip_name(5), ..manifest(Outcome::Recovered) };
     put_manifest(stage.store(), EVIDENCE, flip).await.expect("a manifest");
     assert_eq!(read(5).await, [newest, (5, Cause::Operator, Some(Outcome::Recovered))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_closed_with_a_signature_and_without_one_where_kms_stays_away() {
+    let stage = Stage::set().await;
+    let manifest = |run: &str| Manifest {
+        plan: "aex".into(),
+        run: run.into(),
+        admitted: None,
+        outcome: Outcome::Refused,
+        reason: "a test".into(),
+        closed_at: now(),
+        facts: json!({}),
+        deployment: None,
+        account: None,
+        records: vec![],
+    };
+    let close = async |signer: &Signer, run: &str, attempt| {
+        sign_manifest(stage.store(), EVIDENCE, signer, manifest(run), attempt).await
+    };
+    let verdict = async |run: &str| {
+        let mut objects = BTreeMap::new();
+        for key in [MANIFEST, SIGNATURE] {
+            let bytes = stage.store().get(EVIDENCE, &format!("aex/{run}/{key}"), None).await.expect("a read");
+            objects.extend(bytes.map(|bytes| (key.to_owned(), Object::new(key, bytes))));
+        }
+        let signed_by = lifeboat::evidence::judge(&objects, None).signed_by;
+        lifeboat::evidence::judge(&objects, signed_by.as_deref()).verdict
+    };
+    let clients = stage.world.clients(stage.world.recovery());
+    // Port 1 of loopback: nobody listens there.
+    let nowhere = clients.config.into_builder().endpoint_url("http://127.0.0.1:1").build();
+    let away = Signer::new(&nowhere, stage.signer.key.clone());
+
+    assert_eq!(close(&stage.signer, "signed", 0).await.expect("a close").unsigned, None);
+    assert_eq!(verdict("signed").await, Verdict::Authentic);
+    // Called again, when KMS is away: it is signed already.
+    assert_eq!(close(&away, "signed", 1).await.expect("a close").unsigned, None);
+
+    let first = close(&away, "away", 0).await;
+    assert_eq!(name(first), ErrorName::Transient);
+    assert_eq!(verdict("away").await, Verdict::Open, "nothing is stored that the next attempt does not list");
+    let last = close(&away, "away", 3).await.expect("a close");
+    assert!(last.unsigned.is_some_and(|why| why.contains("public key")), "why is said");
+    assert_eq!(verdict("away").await, Verdict::Unauthenticated);
+    // What was stored without one is signed as it is, when it is called again.
+    assert_eq!(close(&stage.signer, "away", 0).await.expect("a close").unsigned, None);
+    assert_eq!(verdict("away").await, Verdict::Authentic);
 }

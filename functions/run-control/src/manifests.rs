@@ -25,7 +25,7 @@ pub struct Stored {
 const UNSIGNED_AFTER_ATTEMPT: u32 = 3;
 
 /// Signs `manifest` and stores both, the manifest first. It is signed before anything is stored, so that an attempt that fails
-/// for KMS is one that the next one still lists.
+/// for KMS is one that the next one still lists. What is stored and signed already stands, and KMS is not asked.
 ///
 /// # Errors
 /// As [`put_manifest`]; as [`Signer::sign`] in one of the first attempts, where KMS may answer the next.
@@ -37,6 +37,10 @@ pub async fn sign_manifest(
     attempt: u32,
 ) -> Result<Stored, StepError> {
     let bytes = written(&manifest);
+    let signature = signature_key(&manifest.plan, &manifest.run);
+    if store.get(evidence_bucket, &signature, None).await?.is_some() {
+        return Ok(put(store, evidence_bucket, manifest, bytes).await?.0);
+    }
     let mut signed = signer.sign(&bytes).await;
     if let Err(err) = &signed
         && err.name == ErrorName::Transient
@@ -49,7 +53,7 @@ pub async fn sign_manifest(
         signed = signer.sign(&earlier).await;
     }
     match signed {
-        Ok(signature) => put_signature(store, evidence_bucket, &stored.manifest, &signature).await?,
+        Ok(signed) => put_signature(store, evidence_bucket, &signature, &signed).await?,
         Err(err) => {
             tracing::error!("the manifest {} bears no signature: {err}", stored.key);
             stored.unsigned = Some(err.to_string());
@@ -61,15 +65,14 @@ pub async fn sign_manifest(
 async fn put_signature(
     store: &Store,
     evidence_bucket: &str,
-    manifest: &Manifest,
+    key: &str,
     signature: &Signature,
 ) -> Result<(), StepError> {
-    let key = signature_key(&manifest.plan, &manifest.run);
-    match store.create(evidence_bucket, &key, &signature.to_bytes()).await? {
+    match store.create(evidence_bucket, key, &signature.to_bytes()).await? {
         Put::Created => Ok(()),
         // No two signatures of one manifest are alike.
         Put::Exists(found) => {
-            let earlier: Signature = read_json(&key, &found)?;
+            let earlier: Signature = read_json(key, &found)?;
             match earlier.signed_sha256 == signature.signed_sha256 {
                 true => Ok(()),
                 false => Err(StepError::defect(format!("{key} is the signature of another manifest"))),
