@@ -27,7 +27,8 @@ async fn play(strategy: Strategy, chosen: impl Fn(&Case) -> bool) {
 
     let page = std::fs::read_to_string(page::path()).unwrap();
     for call in matrix.calls() {
-        let row = page::row(call);
+        // How often a stack is asked for depends on the machine; that it is does not.
+        let row = format!("| {}", call.what);
         assert!(
             page.contains(&row),
             "{}: {row} is not on the page: play the matrix and write it",

@@ -8,10 +8,12 @@
 
 pub mod exchange;
 pub mod lambda;
+mod look;
 mod plan;
 mod replica;
 pub mod runs;
 mod stage;
 
+pub use look::lines;
 pub use replica::Replica;
-pub use stage::{Setting, Stage, lines};
+pub use stage::{Setting, Stage};

@@ -61,6 +61,13 @@ pub struct Trouble {
     pub fault: Fault,
 }
 
+impl Trouble {
+    /// Whether no run comes of the alarm.
+    pub(super) fn stops_the_trigger(&self) -> bool {
+        self.call.function == "alarm-trigger" && self.fault == Fault::Failing
+    }
+}
+
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {

@@ -51,8 +51,8 @@ pub(super) fn pen(pens: &[PenState]) -> Pen {
     }
 }
 
-/// What may never be, whatever a run says of itself. `stored` is what became of the primary's last puts.
-pub(super) fn forbidden(seen: &Seen, before: &[PenState], stored: &[bool]) -> Vec<String> {
+/// What may never be of the ledger.
+pub(super) fn forbidden_of_ledger(seen: &Seen) -> Vec<String> {
     let mut wrongs = Vec::new();
     if seen.proof != Verdict::Proven {
         wrongs.push(format!("the log is {:?}: {}", seen.proof, seen.findings.join("; ")));
@@ -60,6 +60,12 @@ pub(super) fn forbidden(seen: &Seen, before: &[PenState], stored: &[bool]) -> Ve
     if let Some(lost) = seen.lost.first() {
         wrongs.push(format!("{} acknowledged segments are lost, {lost} among them", seen.lost.len()));
     }
+    wrongs
+}
+
+/// What may never be, whatever a run says of itself. `stored` is what became of the primary's last puts.
+pub(super) fn forbidden(seen: &Seen, before: &[PenState], stored: &[bool]) -> Vec<String> {
+    let mut wrongs = forbidden_of_ledger(seen);
     let moved = seen.traffic != Some(Side::Primary) || seen.answers != Some(Side::Primary);
     if moved && !matches!(pen(&seen.pens), Pen::Recovery(_)) {
         wrongs.push(format!(

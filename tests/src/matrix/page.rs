@@ -21,11 +21,6 @@ pub fn path() -> PathBuf {
     places::repository().join("tests/FAULT_MATRIX.md")
 }
 
-/// A call as a row of the page names it: the state is the heading above.
-pub fn row(call: &CallId) -> String {
-    format!("| {} |", call.told())
-}
-
 /// The parts, of all that was played.
 pub fn parts(played: &[Played]) -> Parts {
     let of = |strategy: Strategy, troubles: usize| -> Vec<&Played> {
@@ -137,7 +132,7 @@ fn table(played: &[&Played]) -> String {
         let mut calls: Vec<&CallId> = calls.into_values().collect();
         calls.sort_by_key(|call| call.order);
         for call in calls {
-            let _ = write!(text, "\n{}", row(call));
+            let _ = write!(text, "\n| {} |", call.told());
             for fault in Fault::ALL {
                 let is = |one: &&&&Played| {
                     let trouble = &one.case.troubles[0];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use lifeboat_rules::evidence::Manifest;
 
-use super::case::Case;
+use super::case::{Case, Trouble};
 use super::ground::{Ground, Ready};
 use super::judge::{self, Came};
 use super::primary::Primary;
@@ -22,7 +22,9 @@ use crate::world::ORIGIN_LAMBDA;
 use crate::world::error::{Doing as _, WorldError};
 
 /// From the alarm to the execution, by SNS and one Lambda.
-const START_WITHIN: Duration = Duration::from_secs(3);
+const START_WITHIN: Duration = Duration::from_secs(40);
+/// How long one looks for a run that is not to be there.
+const LOOKED_FOR: Duration = Duration::from_secs(2);
 /// Lambda tries news again that its function has failed at, twice.
 const DELIVERED_AGAIN: u32 = 2;
 /// What is held when the run ends arrives by then: it is held for less than that.
@@ -34,7 +36,7 @@ const QUIET_WITHIN: Duration = Duration::from_secs(15);
 pub(super) async fn record(ground: &Ground, stage: &Stage) -> Result<Vec<call::CallId>, WorldError> {
     let mut primary = ground.set_back(stage).await?.begin(ground, stage).await?;
     let before = ground.world.proxy().count();
-    let run = start(stage).await?.ok_or_else(|| WorldError::failed("record a run", "no run was started"))?;
+    let run = start(stage).await?;
     let end = runs::follow(stage, &run, RUN_WITHIN).await?;
     let journal = ground.world.proxy().calls_since(before);
     let (came, wrongs) = look_and_judge(ground, stage, &mut primary, &end).await?;
@@ -66,7 +68,8 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
     let seen_to = join_all(
         made.iter().zip(&case.troubles).map(|(made, trouble)| made.see_to(&ground.world, stage, trouble)),
     );
-    let (run, end) = run_beside(stage, seen_to).await?;
+    let in_vain = case.troubles.iter().any(Trouble::stops_the_trigger);
+    let (run, end) = run_beside(stage, in_vain, seen_to).await?;
     let met: Vec<u64> = made.iter().map(Made::met).collect();
     drop(made);
     quiet(ground, before).await?;
@@ -112,11 +115,12 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
 /// never called is not waited for.
 async fn run_beside(
     stage: &Stage,
+    in_vain: bool,
     seen_to: impl Future,
 ) -> Result<(Option<String>, Option<End>), WorldError> {
     let mut seen_to = pin!(seen_to);
     let run = async {
-        let run = start(stage).await?;
+        let run = if in_vain { start_in_vain(stage).await? } else { Some(start(stage).await?) };
         let end = match &run {
             Some(run) => Some(runs::follow(stage, run, RUN_WITHIN).await?),
             None => None,
@@ -152,20 +156,27 @@ async fn look_and_judge(
     Ok((came, wrongs))
 }
 
-/// Fires the alarm, and returns its run. Where the trigger fails the news is delivered again, as Lambda does; where that is in
-/// vain there is no run.
-async fn start(stage: &Stage) -> Result<Option<String>, WorldError> {
+/// Fires the alarm, and returns its run.
+async fn start(stage: &Stage) -> Result<String, WorldError> {
+    let known = runs::names(stage).await?;
+    runs::fire_alarm(stage).await?;
+    let run = runs::of_alarm(stage, &known, START_WITHIN).await?;
+    run.ok_or_else(|| WorldError::TooLate {
+        what: "start a run by the alarm".to_owned(),
+        within: START_WITHIN,
+    })
+}
+
+/// Fires the alarm where its trigger fails for good: the news is delivered again, as Lambda does, and there is no run.
+async fn start_in_vain(stage: &Stage) -> Result<Option<String>, WorldError> {
     let known = runs::names(stage).await?;
     let at = crate::world::now();
     runs::fire_alarm(stage).await?;
     for _ in 0..DELIVERED_AGAIN {
-        if let Some(run) = runs::of_alarm(stage, &known, START_WITHIN).await? {
-            return Ok(Some(run));
-        }
         // Whether it fails again is seen by what comes of it.
         let _ = lambda::tell_trigger(stage, at).await?;
     }
-    runs::of_alarm(stage, &known, START_WITHIN).await
+    runs::of_alarm(stage, &known, LOOKED_FOR).await
 }
 
 /// Waits until no Lambda has a call under way.

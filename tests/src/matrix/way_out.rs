@@ -101,6 +101,7 @@ impl Way {
                     wrongs.push("after the hand-back the primary cannot write".to_owned());
                 }
                 let seen = Seen::look(ground, stage, primary).await?;
+                wrongs.extend(judge::forbidden_of_ledger(&seen));
                 if !primary_serves(&seen) {
                     wrongs.push(format!("after the hand-back the primary does not serve: {seen:?}"));
                 }

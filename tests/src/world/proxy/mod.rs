@@ -6,6 +6,7 @@ mod fault;
 mod forward;
 mod journal;
 mod refusal;
+mod scope;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,8 +21,9 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use call::Call;
-pub use fault::{Fault, Meets, RuleId, Scope, is_like};
+pub use fault::{Fault, Meets, RuleId};
 pub use journal::{Journal, Record};
+pub use scope::Scope;
 
 use super::error::{Doing as _, WorldError};
 use fault::Rules;
