@@ -85,8 +85,7 @@ pub(crate) async fn confirm(
         Waiting::InVain => {
             let left = leave("receipts", &all()).await?;
             let answered = kept.len() + new.len();
-            let unconfirmed =
-                unconfirmed(&silent, not_asked, answered, records.len(), seen.waited(), left);
+            let unconfirmed = unconfirmed(&silent, not_asked, answered, records.len(), seen.waited(), left);
             return Ok(Answer::FlipUnconfirmed(unconfirmed));
         }
         Waiting::On => {}

@@ -186,6 +186,8 @@ mod tests {
             reason: "why".to_owned(),
             closed_at: jiff::Timestamp::UNIX_EPOCH,
             facts: json!({}),
+            deployment: None,
+            account: None,
             records: Vec::new(),
         }
     }
