@@ -349,29 +349,31 @@ async fn pen(context: &Context, run: &Run, facts: &Value) -> String {
         let plan = context.plan(&run.plan).await?;
         Ok::<_, StepError>(newest_fence(&context.store, &plan.ledger.bucket).await? >= epoch)
     };
+    // A ledger that this run has proven through its seals is one that it has fenced, whether that can be read now or not.
+    let sealed = facts["tail"]["verdict"] == "Proven";
     match fenced.await {
         Ok(false) => String::new(),
-        Ok(true) if facts["flip_confirmed"]["verdict"] == "FlipUnconfirmed" => format!(
+        Err(err) if !sealed => format!(
+            "; whether the primary is fenced could not be read ({err}): `lifeboat status --verify` tells who may write"
+        ),
+        _ if facts["flip_confirmed"]["verdict"] == "FlipUnconfirmed" => format!(
             "; the recovery side holds the pen under epoch {epoch}, and the traffic was flipped to it: go on, once those names \
              answer from it, with `lifeboat flip`, which asks no resolver and closes the run, or back with `lifeboat handback \
              --take-from-recovery`"
         ),
-        Ok(true) if facts["open"]["verdict"] == "Opened" => format!(
+        _ if facts["open"]["verdict"] == "Opened" => format!(
             "; the recovery side holds the pen under epoch {epoch}: go on with `lifeboat flip`, or back with `lifeboat handback \
              --take-from-recovery`"
         ),
         // The outcome of the open is unknown, or some streams have it.
-        Ok(true) if facts["tail"]["verdict"] == "Proven" => format!(
+        _ if sealed => format!(
             "; the primary is fenced by epoch {epoch}, and the recovery side may hold the pen already: `lifeboat status \
              --verify` tells who may write, and so whether `lifeboat flip`, a new run or `lifeboat handback` comes next"
         ),
-        Ok(true) => format!(
+        _ => format!(
             "; the primary is fenced by epoch {epoch}, and neither side may write until a new run, started by hand, or \
              `lifeboat handback`"
         ),
-        Err(err) => {
-            format!("; whether the primary is fenced could not be read ({err}): see `lifeboat status`")
-        }
     }
 }
 

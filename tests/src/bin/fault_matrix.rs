@@ -126,6 +126,13 @@ fn cases(args: &Args, calls: &[lifeboat_tests::matrix::call::CallId], results: &
     let faults = if args.faults.is_empty() { Fault::ALL.to_vec() } else { args.faults.clone() };
     let mut cases = case::all(args.strategy, calls, &faults);
     cases.extend(case::pairs(args.strategy, calls, args.pairs));
+    // What went wrong is played again as it was.
+    let wrong = results.played().filter(|played| !played.complaints().is_empty());
+    for case in wrong.map(|played| &played.case) {
+        if !cases.contains(case) {
+            cases.push(case.clone());
+        }
+    }
     cases.retain(|case| args.only.as_ref().is_none_or(|only| case.id().contains(only.as_str())));
     cases.retain(|case| !args.skip.iter().any(|skip| case.id().contains(skip.as_str())));
     cases.retain(|case| !results.has(case));

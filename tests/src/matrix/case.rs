@@ -104,7 +104,9 @@ pub fn all(strategy: Strategy, calls: &[CallId], faults: &[Fault]) -> Vec<Case> 
 
 /// `count` pairs of faults at two calls, spread over all of them; the same ones each time.
 pub fn pairs(strategy: Strategy, calls: &[CallId], count: usize) -> Vec<Case> {
-    let singles = all(strategy, calls, &Fault::ALL);
+    // By name, since which of the calls side by side comes first is chance.
+    let mut singles = all(strategy, calls, &Fault::ALL);
+    singles.sort_by_key(Case::id);
     let mut pairs: Vec<Case> = Vec::new();
     // Each number is taken once, so there are as many numbers as tries.
     for number in 0..count as u64 * 20 {
@@ -112,8 +114,8 @@ pub fn pairs(strategy: Strategy, calls: &[CallId], count: usize) -> Vec<Case> {
             break;
         }
         let pick = |which: u64| (hash(&(number, which)) % singles.len() as u64) as usize;
-        let (first, second) = (pick(0).min(pick(1)), pick(0).max(pick(1)));
-        let troubles = [&singles[first], &singles[second]].map(|case| case.troubles[0].clone());
+        let mut troubles = [pick(0), pick(1)].map(|which| singles[which].troubles[0].clone());
+        troubles.sort_by_key(|trouble| trouble.call.order);
         // What fails until the run's end ends the run there: a fault behind it would meet nothing.
         if troubles[0].fault == Fault::Failing || troubles[0].call == troubles[1].call {
             continue;

@@ -27,6 +27,8 @@ pub(super) enum Pen {
     Primary,
     /// The recovery side, to every stream, under this epoch.
     Recovery(u64),
+    /// The recovery side, to some streams and not to all.
+    Half,
     /// Nobody, to some stream at least.
     Neither,
 }
@@ -47,6 +49,7 @@ pub(super) fn pen(pens: &[PenState]) -> Pen {
             Pen::Recovery(epoch)
         }
         ref all if all.iter().all(|pen| matches!(pen, Some((Holder::Primary, _)))) => Pen::Primary,
+        ref some if some.iter().any(|pen| matches!(pen, Some((Holder::Recovery, _)))) => Pen::Half,
         _ => Pen::Neither,
     }
 }
@@ -119,7 +122,10 @@ pub(super) fn run(end: &End, manifest: Option<&Manifest>, seen: &Seen) -> (Came,
         }
     };
     let says = manifest.map(|manifest| format!("{:?}", manifest.outcome));
-    must(says.is_none_or(|says| says == end.outcome), "its manifest says otherwise");
+    // The last record of a run comes behind its manifest: where that record cannot be written, the execution fails though the
+    // run is closed.
+    let unclosed = end.reason.starts_with("the manifest could not be written");
+    must(unclosed || says.is_none_or(|says| says == end.outcome), "its manifest says otherwise");
     must(came == Came::Halted || manifest.is_some(), "it has left no manifest");
     (came, wrongs)
 }
@@ -263,7 +269,8 @@ mod tests {
         assert_eq!(pen(&[PRIMARY, PRIMARY]), Pen::Primary);
         assert_eq!(pen(&[RECOVERY, RECOVERY]), Pen::Recovery(2));
         for halves in [[RECOVERY, newer], [PRIMARY, RECOVERY], [RECOVERY, PenState::Unopened]] {
-            assert_eq!(pen(&halves), Pen::Neither, "{halves:?}");
+            assert_eq!(pen(&halves), Pen::Half, "{halves:?}");
         }
+        assert_eq!(pen(&[PRIMARY, PenState::Unopened]), Pen::Neither);
     }
 }

@@ -30,10 +30,10 @@ impl Way {
     /// The one of the page ("After an end past Seal the ledger"): by who may write.
     pub(super) fn choose(pen: Pen, case: &Case) -> Way {
         match (pen, case.goes_on()) {
-            (Pen::Primary, _) | (Pen::Neither, true) => Way::NewRun,
+            (Pen::Primary, _) | (Pen::Neither | Pen::Half, true) => Way::NewRun,
             (Pen::Neither, false) => Way::HandBack,
             (Pen::Recovery(_), true) => Way::Flip,
-            (Pen::Recovery(_), false) => Way::HandBackFromRecovery,
+            (Pen::Recovery(_) | Pen::Half, false) => Way::HandBackFromRecovery,
         }
     }
 
