@@ -44,6 +44,7 @@ fn event(name: &str, status: &str, outcome: Outcome) -> Value {
         reason: "a test of what is Refused".into(),
         manifest: format!("aex/{name}/manifest.json"),
         sha256: "00".repeat(32),
+        unsigned: None,
     };
     json!({
         "version": "0",
