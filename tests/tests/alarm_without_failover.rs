@@ -39,7 +39,6 @@ async fn a_person_is_told_of_an_alarm_that_led_to_nothing_and_of_no_other_succes
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html>).
 fn event(name: &str, status: &str, outcome: Outcome) -> Value {
     let output = Answer::Closed {
-        unsigned: None,
         outcome,
         reason: "a test of what is Refused".into(),
         manifest: format!("aex/{name}/manifest.json"),

@@ -79,7 +79,7 @@ impl Stage {
             ("HOSTED_ZONE_ID", zone_id),
             ("ARTIFACT_PREFIX", "packages/1/".to_owned()),
             ("DEFINITION_KEY", "packages/1/failover.asl.json".to_owned()),
-            ("SIGNING_KEY_ARN", lifeboat_tests::given::signing_key(&clients).await.expect("a key")),
+            ("SIGNING_KEY_ARN", given::signing_key(&clients).await.expect("a key")),
         ];
         Stage { environment, values: values.into_iter().collect() }
     }
