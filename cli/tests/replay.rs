@@ -84,7 +84,7 @@ fn another_plan_tells_which_runs_would_have_ended_otherwise() {
     let world = world();
     write_plan(&world.folder, |_| {});
     assert_eq!(world.run(&["replay", "--as-if", "other.yaml"]).code, 0);
-    write_plan(&world.folder, |plan| plan["probe"]["log_still_seconds"] = json!(60));
+    write_plan(&world.folder, |plan| plan["probe"]["log_still_seconds"] = json!(6));
     let told = world.ends(&["replay", "--as-if", "other.yaml"], 1);
     assert_eq!((&told["ok"], &told["runs_otherwise"]), (&json!(false), &json!(1)), "{told}");
     let decisions = told["runs"][0]["decisions"].as_array().expect("decisions");

@@ -26,7 +26,8 @@ const ANSWERS: &str = "Confirm the flip";
 const LAST: &str = "Confirm recovered";
 const CLOSE: &str = "Close the run";
 
-/// Of the scenario `alarm-in-all-three-forms`: an alarm's run, by `switch`, with two streams.
+/// Of the scenario `alarm-in-all-three-forms`: an alarm's run, by `switch`, with two streams. It was played before records named
+/// those before them, and its records were given that form since: an intent names none here.
 fn recovered() -> Evidence {
     read(include_str!("replay/recovered.json"))
 }
