@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use ledger_verify::{Answer, Examined};
 use lifeboat_rules::admission::Holder;
 use lifeboat_rules::epoch::Cause;
-use lifeboat_rules::evidence::Manifest;
+use lifeboat_rules::evidence::{Manifest, prefix};
 use lifeboat_rules::plan::{Record, Strategy};
 use lifeboat_rules::{Outcome, Plan, StepError};
 use lifeboat_runtime::Store;
@@ -193,6 +193,8 @@ impl<'a> AfterRun<'a> {
 
     /// Leaves the manifest of what this person has done, under the person's own words.
     pub(crate) async fn close(&self, run: &str, outcome: Outcome, facts: Value) -> Result<Closed, StepError> {
+        let evidence = &self.args.evidence.evidence_bucket;
+        let left = run_control::listed(&self.store, evidence, &prefix(&self.plan.name, run)).await?;
         let manifest = Manifest {
             plan: self.plan.name.clone(),
             run: run.to_owned(),
@@ -203,9 +205,8 @@ impl<'a> AfterRun<'a> {
             facts,
             deployment: None,
             account: None,
-            records: Vec::new(),
+            records: left,
         };
-        let evidence = &self.args.evidence.evidence_bucket;
         let stored = run_control::put_manifest(&self.store, evidence, manifest).await?;
         Ok(Closed { key: stored.key, sha256: stored.sha256 })
     }

@@ -2,6 +2,7 @@
 
 use alarm_trigger::StateMachine;
 use jiff::Timestamp;
+use lifeboat_rules::ErrorName;
 use lifeboat_rules::evidence::sha256;
 use lifeboat_runtime::{Context, Store};
 use serde_json::json;
@@ -58,8 +59,13 @@ pub(crate) async fn run(args: &FailoverArgs) -> Result<Report, Failure> {
         "plan": { "key": key, "version": version },
         "trigger": { "kind": "operator", "by": by, "reason": reason },
     });
-    let started = machine.start(&name, &input).await.map_err(|error| {
-        aws::step_failure(format!("could not start the run {name} of {}", args.state_machine), &error)
+    let started = machine.start(&name, &input).await.map_err(|error| match error.name {
+        ErrorName::Transient => {
+            let what = format!("whether the run {name} of {} was started is not known", args.state_machine);
+            let next = format!("see with `lifeboat status --plan {} --follow --run {name}`", plan.name);
+            Failure::new(Exit::TryAgain, what, next).because(&error)
+        }
+        _ => aws::step_failure(format!("could not start the run {name} of {}", args.state_machine), &error),
     })?;
     Ok(Report {
         headline: format!("the run {name} of {} is started", plan.name),

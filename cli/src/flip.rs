@@ -39,7 +39,8 @@ pub(crate) async fn run(args: &FlipArgs) -> Result<Report, Failure> {
     after.agree(begun.question())?;
     begun.refuse_where_outrun().await?;
 
-    let moved = after.move_traffic(Side::Recovery, epoch, &begun.by.run).await;
+    let command = run_control::flip_name(epoch);
+    let moved = after.move_traffic(Side::Recovery, epoch, &begun.by.run, &command).await;
     let moved = moved.map_err(|error| not_moved(&after, &error))?;
     let facts = begun.facts(&moved, &health);
     let manifest = begun.close(facts.clone()).await?;

@@ -23,6 +23,8 @@ use view::View;
 
 /// From one look to the next.
 const POLL: Duration = Duration::from_secs(1);
+/// Runs among which an open one is looked for, the newest.
+const RUNS_LOOKED_AT: usize = 20;
 /// Looks from one question to Step Functions to the next.
 const LOOKS_A_QUESTION: u32 = 10;
 /// Objects that one run may leave, as its close has it.
@@ -58,13 +60,16 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    /// The newest run that is open, as soon as there is one.
+    /// The newest run that is open, as soon as there is one. One whose execution has ended is none, where Step Functions can be
+    /// asked; else a run that was stopped cannot be told from one that is slow, and which is followed is said.
     async fn wait_for_a_run(&self) -> Result<String, Failure> {
         loop {
-            let newest = runs::read(&self.s3, &self.store, self.bucket, self.plan, 1).await?;
-            if let Some(seen) = newest.list.into_iter().next().filter(|seen| seen.state == runs::State::Open)
-            {
-                return Ok(seen.run);
+            let newest = runs::read(&self.s3, &self.store, self.bucket, self.plan, RUNS_LOOKED_AT).await?;
+            for seen in newest.list.into_iter().filter(|seen| seen.state == runs::State::Open) {
+                if !self.has_stopped(&seen.run).await? {
+                    self.progress.say(format!("following {}; --run names another", seen.run));
+                    return Ok(seen.run);
+                }
             }
             tokio::time::sleep(POLL).await;
         }

@@ -285,7 +285,7 @@ impl HandBack<'_> {
         let (seen_to, done) = match keep {
             Some(keep) => (self.after.keep_traffic(keep, epoch, run).await.map(Traffic::Kept), "kept"),
             None => {
-                let moved = self.after.move_traffic(plan::Side::Primary, epoch, run).await;
+                let moved = self.after.move_traffic(plan::Side::Primary, epoch, run, run).await;
                 (moved.map(Traffic::Moved), "moved")
             }
         };

@@ -510,3 +510,18 @@ fn stopped_at_any_point_it_is_finished_by_the_next_one() {
     world.s3.mend();
     finish(&world);
 }
+
+#[test]
+fn what_a_flip_has_sent_is_its_own_evidence_and_not_that_of_the_closed_run() {
+    let world = stopped(&Recovery::start());
+    let told = world.json(&FLIP);
+    let below = |run: &str| {
+        let prefix = format!("evidence/aex/{run}/");
+        world.s3.keys().into_iter().filter(|path| path.starts_with(&prefix)).count()
+    };
+    assert_eq!(below("run-2"), 1, "the manifest, and nothing since");
+    assert_eq!(told["run"], json!("flip-e2"));
+    assert_eq!(world.manifest("flip-e2").records.len(), below("flip-e2") - 1);
+    assert!(below("flip-e2") > 1, "the batch is left");
+    assert_eq!(world.wrong("flip-e2"), Vec::<String>::new());
+}

@@ -60,7 +60,7 @@ fn after_a_run_that_halted_the_primary_has_the_pen_again() {
 
     let manifest = world.manifest(&run);
     assert_eq!((manifest.outcome, manifest.reason.as_str()), (Outcome::HandedBack, "the primary is well"));
-    assert_eq!((manifest.facts["by"].as_str(), manifest.records.len()), (Some("ops"), 0));
+    assert_eq!((manifest.facts["by"].as_str(), manifest.records.len()), (Some("ops"), 2));
     assert_eq!(manifest.facts, report["facts"]);
     assert_eq!(report["manifest"]["key"], json!(format!("aex/{run}/manifest.json")));
     let stored = lifeboat_rules::evidence::sha256(&world.s3.object(&manifest_path(&run)));

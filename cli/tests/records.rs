@@ -34,3 +34,14 @@ fn busy_and_then_an_answer_that_is_lost_is_read_back_and_not_sent_again() {
     assert_eq!(world.route53.changes(), 2, "one refused, one taken whose answer was lost");
     assert_eq!(world.zone_epoch(), Some(3));
 }
+
+#[test]
+fn what_a_hand_back_has_sent_is_named_by_its_manifest() {
+    let world = World::halted();
+    let report = world.json(&HANDBACK);
+    let run = report["run"].as_str().expect("a run");
+    let left = world.s3.keys().into_iter().filter(|path| path.contains(&format!("{run}/left/"))).count();
+    assert!(left > 0, "the batch is left");
+    assert_eq!(world.manifest(run).records.len(), left);
+    assert_eq!(world.wrong(run), Vec::<String>::new());
+}

@@ -71,8 +71,17 @@ pub(crate) fn look(model: &Failover, world: &mut World, actor: Actor, step: Step
             let flip = |(epoch, by): (&u64, &Actor)| flip_object(model, *epoch, *by);
             let newest = world.flips.iter().next_back().map(flip);
             let mine = flip_object(model, world.acting(actor).epoch, actor);
-            match judge_newest(newest.as_ref(), &mine) {
-                Ok(()) => advance(model, world, actor, step),
+            let judged = match model.mutant {
+                Some(Mutant::NoLookAtTheNewestFlip) => Ok(()),
+                _ => judge_newest(newest.as_ref(), &mine),
+            };
+            match judged {
+                Ok(()) => {
+                    if newest != Some(mine) {
+                        world.harmed(Harm::HalfMoved);
+                    }
+                    advance(model, world, actor, step);
+                }
                 Err(error) => fail(model, world, actor, &error),
             }
         }

@@ -29,11 +29,15 @@ pub enum Mutant {
     FlipBeforeOpen,
     /// No step looks first whether its epoch is still the newest.
     NoLookAtTheEpoch,
+    /// The keeper publishes the flip that was put last, not the newest.
+    LastFlipCounts,
+    /// Nobody looks behind a flip whether it is the newest.
+    NoLookAtTheNewestFlip,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 13] = [
+    pub const ALL: [Mutant; 15] = [
         Mutant::Upsert,
         Mutant::NoEpochInTxt,
         Mutant::OneTxtForAllBatches,
@@ -47,5 +51,7 @@ impl Mutant {
         Mutant::ProofNotBoundToSeal,
         Mutant::FlipBeforeOpen,
         Mutant::NoLookAtTheEpoch,
+        Mutant::LastFlipCounts,
+        Mutant::NoLookAtTheNewestFlip,
     ];
 }

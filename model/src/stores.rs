@@ -79,7 +79,7 @@ pub(crate) fn serve(model: &Failover, world: &mut World, request: &Request) -> R
             None => {
                 let newest = world.flips.keys().next_back().copied().unwrap_or(0);
                 world.flips.insert(*epoch, *actor);
-                if *epoch > newest {
+                if *epoch > newest || model.mutant == Some(Mutant::LastFlipCounts) {
                     moved(model, world, *epoch, *actor);
                 }
                 Reply::Done

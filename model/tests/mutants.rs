@@ -13,6 +13,7 @@ const SERVING: &str = "no machine takes the pen from the recovery side";
 const UNDO: &str = "nobody deletes what another made";
 const SUPERSEDED: &str = "a superseded run was superseded by somebody";
 const REFUSED: &str = "what was refused is not in the ledger";
+const WHOLE: &str = "who says that all traffic is moved is right";
 const SIDES: &str = "never two sides whose acknowledgements both count";
 
 const BOUNDS: Bounds = Bounds {
@@ -41,6 +42,8 @@ const MUTANTS: &[(Mutant, Moves, &str)] = &[
     (Mutant::ProofNotBoundToSeal, Moves::Switch, PROOF),
     (Mutant::FlipBeforeOpen, Moves::Switch, PROOF),
     (Mutant::NoLookAtTheEpoch, Moves::Switch, SERVING),
+    (Mutant::LastFlipCounts, Moves::Switch, MOVE),
+    (Mutant::NoLookAtTheNewestFlip, Moves::Switch, WHOLE),
 ];
 
 /// As few orders and actors as the mechanism needs to be missed.

@@ -74,7 +74,7 @@ impl AfterRun<'_> {
     /// came since is undone by it.
     pub(crate) async fn keep_traffic(&self, keep: Keep, epoch: u64, run: &str) -> Result<Kept, StepError> {
         match keep {
-            Keep::On(side) => Ok(Kept::Switched(side, self.move_traffic(side, epoch, run).await?)),
+            Keep::On(side) => Ok(Kept::Switched(side, self.move_traffic(side, epoch, run, run).await?)),
             Keep::AsItStands => match put_fence(&self.zone, &self.plan, &self.records, epoch).await {
                 Ok(fence) => Ok(Kept::Fenced(fence)),
                 Err(error) if error.name == ErrorName::Fenced => Err(error),

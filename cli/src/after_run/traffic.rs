@@ -74,16 +74,22 @@ impl AfterRun<'_> {
         Ok(find_newest_flip(&self.store, control, &self.plan.name).await?.0)
     }
 
-    /// Moves the traffic as the run's own step does, which is called again until it has come to its end. What it changes
-    /// record by record is left whole as evidence of `run`.
-    pub(crate) async fn move_traffic(&self, side: Side, epoch: u64, run: &str) -> Result<Moved, StepError> {
+    /// Moves the traffic as the step of `run` does, which is called again until it has come to its end. What it changes record
+    /// by record is left whole as evidence of `command`: a run that is closed gets no more.
+    pub(crate) async fn move_traffic(
+        &self,
+        side: Side,
+        epoch: u64,
+        run: &str,
+        command: &str,
+    ) -> Result<Moved, StepError> {
         let context = Context {
             store: self.store.clone(),
             control_bucket: self.args.plan.control.bucket.clone(),
             evidence_bucket: self.args.evidence.evidence_bucket.clone(),
         };
         let mut step = Step {
-            run: run.to_owned(),
+            run: command.to_owned(),
             plan_key: format!("plan/{}.json", self.plan.name),
             name: "traffic by hand".to_owned(),
             entered: now().to_string(),

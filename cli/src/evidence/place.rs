@@ -34,7 +34,8 @@ pub(super) struct Evidence {
 /// Reads what the command line names.
 pub(super) fn read(args: &WhereArgs) -> Result<Evidence, Failure> {
     let folder = PathBuf::from(&args.place);
-    if folder.is_dir() {
+    // With a plan it is a run's name, whatever lies here: who has fetched a run into a folder of its name asks for the bucket then.
+    if args.plan.is_none() && folder.is_dir() {
         return Ok(Evidence { objects: in_folder(&folder)?, place: args.place.clone(), run: None });
     }
     let (Some(plan), Some(bucket)) = (&args.plan, &args.evidence_bucket) else {

@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn a_wait_is_told_in_the_changing_line_and_a_retry_is_not_begun_again() {
         let mut view = View::default();
-        let now = |second: u32| format!("2026-11-27T10:{}:{:02}Z", second / 60, second % 60).parse().unwrap();
+        let now =
+            |second: u32| format!("2026-11-27T10:{:02}:{:02}Z", second / 60, second % 60).parse().unwrap();
         assert_eq!(view.under_way("run-1", now(0)), "waiting for the first record of run-1");
         let run = json!({ "run": { "deadline": "2026-11-27T10:01:40Z" } });
         let waiting = json!({ "error": "NotReady", "message": "stack\texchange is being created" });

@@ -87,7 +87,7 @@ pub(super) async fn bring(after: &AfterRun<'_>, why: &str, compared: Compared) -
     let now = lifeboat_runtime::now();
     let back = HandBack { after, epoch, run: after_run::name("handback", now) };
     back.claim(now).await?;
-    let moved = after.move_traffic(Side::Primary, epoch, &back.run).await.map_err(|error| {
+    let moved = after.move_traffic(Side::Primary, epoch, &back.run, &back.run).await.map_err(|error| {
         let what =
             format!("epoch {epoch} is claimed, and the traffic of {} is not known to be moved", plan.name);
         back.stopped(what, &error)

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_ledger::control::{Open, Seal};
 use lifeboat_ledger::{Control, Holder, PenState, Tail, slot};
 use lifeboat_rules::epoch::{self, Cause, Claim};
+use lifeboat_rules::evidence::verify::Object;
 use lifeboat_rules::evidence::{Manifest, manifest_key, sha256};
 use lifeboat_rules::{Outcome, Plan, Trigger};
 use serde_json::json;
@@ -237,6 +238,19 @@ impl World {
         let mut claims =
             claims.map(|path| serde_json::from_slice::<Claim>(&self.s3.object(&path)).expect("a claim"));
         claims.find(|claim| claim.run == run).map(|claim| claim.epoch)
+    }
+
+    /// What the check of a run's evidence finds wrong.
+    pub fn wrong(&self, run: &str) -> Vec<String> {
+        let prefix = format!("evidence/aex/{run}/");
+        let below = |path: &String| path.strip_prefix(&prefix).map(str::to_owned);
+        let keys: Vec<String> = self.s3.keys().iter().filter_map(below).collect();
+        let object = |key: String| {
+            let bytes = self.s3.object(&format!("{prefix}{key}"));
+            (key.clone(), Object::new(&key, bytes))
+        };
+        let verified = lifeboat::evidence::judge(&keys.into_iter().map(object).collect(), None);
+        verified.wrong.iter().map(|wrong| format!("{wrong:?}")).collect()
     }
 
     pub fn manifest(&self, run: &str) -> Manifest {

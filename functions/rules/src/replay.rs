@@ -116,10 +116,13 @@ impl Replayed {
         self.counts()[1] > 0
     }
 
-    /// Whether the run can be replayed: its evidence is whole, and holds a decision at least.
+    /// Whether the run can be replayed: its evidence is whole, and some rule could be asked again. That the run ended where its
+    /// steps' answers lead is none.
     pub fn is_replayable(&self) -> bool {
-        let [agree, differ, _] = self.counts();
-        self.damage.is_empty() && (self.by_hand || agree + differ > 0)
+        let asked = |one: &Decision| {
+            one.rule.as_deref() != Some(ENDING) && !matches!(one.replay, Replay::NotReplayable { .. })
+        };
+        self.damage.is_empty() && (self.by_hand || self.decisions.iter().any(asked))
     }
 }
 

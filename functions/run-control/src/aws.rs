@@ -67,11 +67,29 @@ pub async fn read_records(
     context: &Context,
     prefix: &str,
 ) -> Result<(Vec<Listed>, Vec<(String, Record)>), StepError> {
-    let objects = context.store.list(&context.evidence_bucket, prefix, RECORDS_MAX).await?;
+    let read = read_all(&context.store, &context.evidence_bucket, prefix).await?;
+    let (listed, records): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+    Ok((listed, records.into_iter().flatten().collect()))
+}
+
+/// Everything that lies below `prefix`, with its digest, read back from the store.
+///
+/// # Errors
+/// As [`lifeboat_runtime::aws_error`]; `Defect` where something is gone that was listed.
+pub async fn listed(store: &Store, evidence_bucket: &str, prefix: &str) -> Result<Vec<Listed>, StepError> {
+    Ok(read_all(store, evidence_bucket, prefix).await?.into_iter().map(|(listed, _)| listed).collect())
+}
+
+async fn read_all(
+    store: &Store,
+    evidence_bucket: &str,
+    prefix: &str,
+) -> Result<Vec<(Listed, Option<(String, Record)>)>, StepError> {
+    let objects = store.list(evidence_bucket, prefix, RECORDS_MAX).await?;
     let name = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
     let closing = |key: &str| key.starts_with("manifest.");
     let read = objects.into_iter().filter(|object| !closing(&name(&object.key))).map(async |object| {
-        let bytes = context.store.get(&context.evidence_bucket, &object.key, None).await?;
+        let bytes = store.get(evidence_bucket, &object.key, None).await?;
         let bytes = bytes
             .ok_or_else(|| StepError::defect(format!("evidence {} was listed and is gone", object.key)))?;
         let key = name(&object.key);
@@ -80,9 +98,7 @@ pub async fn read_records(
         let listed = Listed { key: key.clone(), sha256, bytes: bytes.len() as u64, stored_at };
         Ok::<_, StepError>((listed, record.map(|record| (key, record))))
     });
-    let read: Vec<_> = stream::iter(read).buffered(READS_IN_FLIGHT).try_collect().await?;
-    let (listed, records): (Vec<_>, Vec<_>) = read.into_iter().unzip();
-    Ok((listed, records.into_iter().flatten().collect()))
+    stream::iter(read).buffered(READS_IN_FLIGHT).try_collect().await
 }
 
 #[cfg(test)]

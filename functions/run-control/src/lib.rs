@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use aws::{Executions, newest_fence};
+pub use aws::{Executions, listed, newest_fence};
 pub use before::before;
 pub use claims::{claim_epoch, flip_name, holders, newest_epoch};
 pub use deployed::Orchestrator;

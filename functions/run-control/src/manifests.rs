@@ -41,16 +41,14 @@ pub async fn sign_manifest(
     if store.get(evidence_bucket, &signature, None).await?.is_some() {
         return Ok(put(store, evidence_bucket, manifest, bytes).await?.0);
     }
-    let mut signed = signer.sign(&bytes).await;
-    if let Err(err) = &signed
-        && err.name == ErrorName::Transient
-        && attempt < UNSIGNED_AFTER_ATTEMPT
-    {
-        return Err(signed.expect_err("it was looked at"));
-    }
+    let patient = |signed: Result<Signature, StepError>| match signed {
+        Err(err) if err.name == ErrorName::Transient && attempt < UNSIGNED_AFTER_ATTEMPT => Err(err),
+        signed => Ok(signed),
+    };
+    let mut signed = patient(signer.sign(&bytes).await)?;
     let (mut stored, in_store) = put(store, evidence_bucket, manifest, bytes).await?;
     if let Some(earlier) = in_store {
-        signed = signer.sign(&earlier).await;
+        signed = patient(signer.sign(&earlier).await)?;
     }
     match signed {
         Ok(signed) => put_signature(store, evidence_bucket, &signature, &signed).await?,

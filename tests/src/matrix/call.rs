@@ -15,8 +15,9 @@ const SIDE_BY_SIDE: [&str; 2] = ["Launch the stacks", "Verify the history"];
 const PREPARE: &str = "Prepare the recovery side";
 /// Before the first state: what the alarm calls.
 const TRIGGER: &str = "alarm-trigger";
-/// The records of one run are read side by side, in an order that is chance: the first of these reads stands for all.
-const READ_TO_CLOSE: &str = "Close the run";
+/// How the path of a read of a run's records ends. They are read side by side, in an order that is chance: the first of these
+/// reads in a state stands for all.
+const READ_OF_RECORDS: &str = "/*GetObject";
 
 /// One call of a whole run, the same in every run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +123,7 @@ pub(super) fn of_run(stage: &Stage, run: &str, journal: &[Record]) -> Result<Vec
         }
         let nth = seen.entry((state.clone(), at.clone())).or_default();
         *nth += 1;
-        if state == READ_TO_CLOSE && at.path.ends_with("/*GetObject") && *nth > 1 {
+        if at.path.ends_with(READ_OF_RECORDS) && *nth > 1 {
             continue;
         }
         // Its path names the state of a record, and there is one of each in a state: it needs no other mark.
@@ -166,7 +167,10 @@ fn place(stage: &Stage, run: &str, call: &Call, slug: Option<&str>) -> Place {
         path = match (slug, kind) {
             (Some(slug), Some(kind)) => format!("{evidence}*-{slug}-*-{kind}.json?*"),
             (Some(slug), None) => format!("{evidence}left/*-{slug}-*-{}-*", left(&path, slug)),
-            (None, _) => format!("{evidence}*GetObject"),
+            (None, _) if call.method == "GET" => format!("{evidence}*GetObject"),
+            (None, _) if path.contains("manifest.sig") => format!("{evidence}manifest.sig?*"),
+            // The plan, by its digest, which lies beside the records of no step.
+            (None, _) => format!("{evidence}left/plan-*"),
         };
     }
     if let Some((before, _)) = path.split_once("/change/") {
@@ -204,6 +208,8 @@ fn what(at: &Place, state: Option<&str>) -> String {
         let what = match kind.into_iter().find(|kind| record.ends_with(kind)) {
             Some(kind) => kind.trim_end_matches(".json").to_owned(),
             None if record == "*GetObject" => "records".to_owned(),
+            None if record == "left/plan-*" => "the plan".to_owned(),
+            None if record == "manifest.sig" => "signature".to_owned(),
             None => record.trim_end_matches("-*").rsplit('-').next().unwrap_or_default().to_owned(),
         };
         return format!("{} {} evidence: {what}{of}", at.service, at.method);

@@ -221,8 +221,13 @@ impl Found {
                 );
             }
             match record.phase {
-                // A run begins with its admission, which may have been tried twice at once.
-                Phase::Intent if before.is_empty() && action(record) != Some("admit") => {
+                // A run begins with its admission, which may have been tried twice at once; one that could not even record that
+                // begins with its close.
+                Phase::Intent
+                    if before.is_empty()
+                        && action(record) != Some("admit")
+                        && !(action(record) == Some("close") && is_all_close(records)) =>
+                {
                     self.wrong(
                         key,
                         "it follows nothing, and is not the run's admission: what came before is missing",
@@ -289,7 +294,7 @@ impl Found {
         let fits = |asked: &&serde_json::Value| {
             asked["outcome"] == manifest.outcome.as_str() && asked["facts"] == manifest.facts
         };
-        if !manifest.records.is_empty() && !asked.iter().any(fits) {
+        if !records.is_empty() && !asked.iter().any(fits) {
             self.wrong(MANIFEST, "no record asks for a close with this outcome and these facts");
         }
     }
@@ -326,6 +331,11 @@ impl Found {
     }
 }
 
+/// Whether nothing was recorded but that the run was closed.
+fn is_all_close(records: &[(String, Record)]) -> bool {
+    records.iter().all(|(_, record)| action(record) == Some("close"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,5 +346,34 @@ mod tests {
         let below = |key: String| key.strip_prefix(&prefix("aex", "run-1")).map(str::to_owned);
         assert_eq!(below(manifest_key("aex", "run-1")).as_deref(), Some(MANIFEST));
         assert_eq!(below(signature_key("aex", "run-1")).as_deref(), Some(SIGNATURE));
+    }
+
+    /// An intent for `action` that follows nothing.
+    fn first(action: &str) -> (String, Record) {
+        let step = serde_json::json!({
+            "run": "run-1", "plan_key": "plan/aex.json", "name": action, "entered": "2026-11-27T00:00:00Z", "attempt": 0
+        });
+        let record = serde_json::json!({
+            "phase": "intent", "step": step, "at": "2026-11-27T00:00:00Z", "request_id": action, "previous": [],
+            "body": { "action": { action: {} } },
+        });
+        (action.to_owned(), serde_json::from_value(record).expect("a record"))
+    }
+
+    #[test]
+    fn a_close_follows_nothing_only_where_nothing_else_was_recorded() {
+        let found = |records: &[(String, Record)]| {
+            let object = |(key, record): &(String, Record)| {
+                let bytes = serde_json::to_vec(record).expect("JSON");
+                (key.clone(), Object::new("x-intent.json", bytes))
+            };
+            let mut findings = Found::default();
+            findings.look_at_chain(&records.iter().map(object).collect(), records);
+            findings.0.len()
+        };
+        assert_eq!(found(&[first("close")]), 0, "a start that could not be read is closed, and no more");
+        assert_eq!(found(&[first("admit")]), 0);
+        assert_eq!(found(&[first("admit"), first("close")]), 1, "what came before the close is missing");
+        assert_eq!(found(&[first("seal")]), 1);
     }
 }
