@@ -106,14 +106,14 @@ impl View {
         std::mem::take(&mut self.events)
     }
 
-    /// The line that goes on changing: where the run is, for how long, until when, and what it waits for.
+    /// The line that goes on changing: where the run is, which one it is and for how long, until when, and what it waits for.
     pub(super) fn under_way(&self, run: &str, now: Timestamp) -> String {
         let Some((state, since)) = &self.current else {
             return format!("waiting for the first record of {run}");
         };
         let mut line = format!("{} ({})", one_line(state), span(*since, now));
         if let Some(began) = self.began_at {
-            line += &format!("; the run {}", span(began, now));
+            line += &format!("; {run} {}", span(began, now));
         }
         match self.deadline {
             Some(deadline) if deadline >= now => {
@@ -173,7 +173,7 @@ mod tests {
         );
         assert_eq!(
             view.under_way("run-1", now(12)),
-            "Launch the stacks (10 s); the run 12 s, 1 min 28 s to its objective; waits: stack exchange is being created"
+            "Launch the stacks (10 s); run-1 12 s, 1 min 28 s to its objective; waits: stack exchange is being created"
         );
         view.add([record(30, "Launch the stacks", "b", "intent", run)].into_iter());
         assert_eq!(
@@ -183,7 +183,7 @@ mod tests {
         );
         assert_eq!(
             view.under_way("run-1", now(119)),
-            "Launch the stacks (1 min 29 s); the run 1 min 59 s, 19 s past its objective",
+            "Launch the stacks (1 min 29 s); run-1 1 min 59 s, 19 s past its objective",
             "what the earlier visit waited for is over"
         );
     }
