@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::output::{Output, Report, one_line};
 use crate::progress::Progress;
 use crate::runs;
+use crate::status::admission::{Running, is_running};
 use view::View;
 
 /// From one look to the next.
@@ -128,12 +129,10 @@ impl Follower<'_> {
     }
 
     async fn has_stopped(&self, run: &str) -> Result<bool, Failure> {
-        let Some((executions, machine)) = &self.executions else { return Ok(false) };
-        let own = format!("{}:any", machine.replacen(":stateMachine:", ":execution:", 1));
-        let running = executions.is_running(&own, run).await;
-        running
-            .map(|running| !running)
-            .map_err(|error| aws::step_failure(format!("could not ask {machine} about {run}"), &error))
+        let asked = is_running(run, self.executions.as_ref()).await;
+        asked.map(|running| running == Running::No).map_err(|error| {
+            aws::step_failure(format!("could not ask Step Functions about {run} of {}", self.plan), &error)
+        })
     }
 }
 

@@ -99,7 +99,11 @@ fn told(plan: &Plan, kind: TriggerKind, before: &Before, now: Timestamp) -> Told
     Told::of(admit(plan, &trigger, before, now))
 }
 
-async fn is_running(run: &str, executions: Option<&(Executions, &str)>) -> Result<Running, StepError> {
+/// Asks Step Functions, where it can be asked, whether the execution named `run` is going on.
+pub(crate) async fn is_running(
+    run: &str,
+    executions: Option<&(Executions, &str)>,
+) -> Result<Running, StepError> {
     let Some((executions, machine)) = executions else {
         return Ok(Running::NotAsked);
     };
