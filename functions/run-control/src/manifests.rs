@@ -28,7 +28,7 @@ const UNSIGNED_AFTER_ATTEMPT: u32 = 3;
 /// for KMS is one that the next one still lists. What is stored and signed already stands, and KMS is not asked.
 ///
 /// # Errors
-/// As [`put_manifest`]; as [`Signer::sign`] in one of the first attempts, where KMS may answer the next.
+/// As [`put_manifest`]; where one of the first attempts can get no signature, or cannot store it: the next one may.
 pub async fn sign_manifest(
     store: &Store,
     evidence_bucket: &str,
@@ -41,23 +41,28 @@ pub async fn sign_manifest(
     if store.get(evidence_bucket, &signature, None).await?.is_some() {
         return Ok(put(store, evidence_bucket, manifest, bytes).await?.0);
     }
-    let patient = |signed: Result<Signature, StepError>| match signed {
-        Err(err) if err.name == ErrorName::Transient && attempt < UNSIGNED_AFTER_ATTEMPT => Err(err),
-        signed => Ok(signed),
-    };
-    let mut signed = patient(signer.sign(&bytes).await)?;
+    let mut signed = patient(signer.sign(&bytes).await, attempt)?;
     let (mut stored, in_store) = put(store, evidence_bucket, manifest, bytes).await?;
     if let Some(earlier) = in_store {
-        signed = patient(signer.sign(&earlier).await)?;
+        signed = patient(signer.sign(&earlier).await, attempt)?;
     }
-    match signed {
-        Ok(signed) => put_signature(store, evidence_bucket, &signature, &signed).await?,
-        Err(err) => {
-            tracing::error!("the manifest {} bears no signature: {err}", stored.key);
-            stored.unsigned = Some(err.to_string());
-        }
+    let kept = match signed {
+        Ok(signed) => patient(put_signature(store, evidence_bucket, &signature, &signed).await, attempt)?,
+        Err(err) => Err(err),
+    };
+    if let Err(err) = kept {
+        tracing::error!("the manifest {} bears no signature: {err}", stored.key);
+        stored.unsigned = Some(err.to_string());
     }
     Ok(stored)
+}
+
+/// The failure that ends this attempt, outside; one that the run is closed in spite of, inside.
+fn patient<T>(done: Result<T, StepError>, attempt: u32) -> Result<Result<T, StepError>, StepError> {
+    match done {
+        Err(err) if err.name == ErrorName::Transient && attempt < UNSIGNED_AFTER_ATTEMPT => Err(err),
+        done => Ok(done),
+    }
 }
 
 async fn put_signature(

@@ -27,6 +27,8 @@ const START_WITHIN: Duration = Duration::from_secs(40);
 const LOOKED_FOR: Duration = Duration::from_secs(2);
 /// Lambda tries news again that its function has failed at, twice.
 const DELIVERED_AGAIN: u32 = 2;
+/// The state that writes the manifest and its signature.
+const CLOSE: &str = "Close the run";
 /// What is held when the run ends arrives by then: it is held for less than that.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(6);
 /// What a Lambda still does when its run has ended: the longest is an attempt of a call.
@@ -82,6 +84,10 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
             (Came::Halted, judge::forbidden(&seen, &stored.0, &stored.1))
         }
     };
+    // Behind the manifest comes its signature alone: a run that cannot write it has its manifest, and is not signed.
+    let closing = case.troubles.iter().any(|trouble| trouble.call.state == CLOSE);
+    let may_be_unsigned = run.as_deref().filter(|_| closing);
+    wrongs.extend(seen::evidence(stage, may_be_unsigned).await?);
     let run_seconds = began.elapsed().as_secs_f64();
     let mut way = None;
     if came == Came::Halted {
@@ -96,6 +102,7 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
         let halted = run.as_deref().unwrap_or("nothing");
         wrongs
             .extend(taken.take(ground, stage, &mut primary, halted, is_closed(&run, closed.as_ref())).await?);
+        wrongs.extend(seen::evidence(stage, may_be_unsigned).await?);
         way = Some(taken);
     }
     Ok(Played {

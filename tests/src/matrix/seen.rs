@@ -10,6 +10,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use lifeboat_ledger::{Expect, Fold, PenState, Run, Verdict, slot};
 use lifeboat_rules::dns::switch::{self, FlipObject};
 use lifeboat_rules::dns::{Fence, spell};
+use lifeboat_rules::evidence::verify::{MANIFEST, Object, Verdict as Evidence};
 use lifeboat_rules::evidence::{Manifest, manifest_key};
 use lifeboat_rules::plan::{Side, Strategy};
 
@@ -59,6 +60,40 @@ pub(super) async fn manifest(stage: &Stage, run: &str) -> Result<Option<Manifest
     let key = manifest_key(&stage.plan.name, run);
     let there = stage.keys(&stage.evidence_bucket, &key).await?.contains(&key);
     if there { stage.json(&stage.evidence_bucket, &key).await.map(Some) } else { Ok(None) }
+}
+
+/// What `lifeboat evidence verify` finds wrong with what any run or person of the plan has left, by the run. A run with a
+/// manifest must be signed, but one that `may_be_unsigned`, and a command of a person.
+pub(super) async fn evidence(
+    stage: &Stage,
+    may_be_unsigned: Option<&str>,
+) -> Result<Vec<String>, WorldError> {
+    let prefix = format!("{}/", stage.plan.name);
+    let mut runs: BTreeMap<String, BTreeMap<String, Object>> = BTreeMap::new();
+    for key in stage.keys(&stage.evidence_bucket, &prefix).await? {
+        let Some((run, below)) = key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')) else {
+            return Ok(vec![format!("{key} is of no run")]);
+        };
+        let object = Object::new(below, stage.bytes(&stage.evidence_bucket, &key).await?);
+        runs.entry(run.to_owned()).or_default().insert(below.to_owned(), object);
+    }
+    let mut wrongs = Vec::new();
+    for (run, objects) in runs {
+        let verified = lifeboat::evidence::judge(&objects, None);
+        let mut must = |holds: bool, what: String| {
+            if !holds {
+                wrongs.push(format!("the evidence of {run}: {what}"));
+            }
+        };
+        must(verified.wrong.is_empty(), format!("{:?}", verified.wrong));
+        must(
+            (verified.verdict == Evidence::Open) != objects.contains_key(MANIFEST),
+            "open with a manifest".to_owned(),
+        );
+        let signed = verified.signed_by.is_some() || !objects.contains_key(MANIFEST);
+        must(signed || verified.records == 0 || may_be_unsigned == Some(&run), "it is not signed".to_owned());
+    }
+    Ok(wrongs)
 }
 
 type Log = (Verdict, Vec<String>, BTreeMap<String, Vec<u8>>);
