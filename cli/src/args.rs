@@ -16,9 +16,10 @@ use crate::exit::Exit;
 pub(crate) use dns::{DnsCheckArgs, DnsCommand, PrepareArgs};
 pub(crate) use evidence::{EvidenceCommand, EvidenceVerifyArgs, FetchArgs, ShowArgs, WhereArgs};
 use examples::{
-    ACKNOWLEDGE_EXAMPLES, CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, FAILOVER_EXAMPLES, FLIP_EXAMPLES,
-    HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES, NEW_EXAMPLES, REPLAY_EXAMPLES,
-    RUNS_EXAMPLES, SCHEMA_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
+    ACKNOWLEDGE_EXAMPLES, APPROVE_EXAMPLES, CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, DECLINE_EXAMPLES,
+    FAILOVER_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES,
+    NEW_EXAMPLES, REPLAY_EXAMPLES, RUNS_EXAMPLES, SCHEMA_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES,
+    UPLOAD_EXAMPLES,
 };
 pub(crate) use ledger::{GenerateArgs, LedgerCommand, NamesArgs, TailArgs, VerifyArgs};
 pub(crate) use replay::ReplayArgs;
@@ -66,6 +67,12 @@ pub(crate) enum Command {
     /// Finish a run that has opened the recovery side and has not moved the traffic: move it, under that run's epoch.
     #[command(after_help = concat_help(FLIP_EXAMPLES))]
     Flip(FlipArgs),
+    /// Say yes to what a run asks: to seal the ledger, or to go on with one that is unproven.
+    #[command(after_help = concat_help(APPROVE_EXAMPLES))]
+    Approve(ApproveArgs),
+    /// Say no to what a run asks.
+    #[command(after_help = concat_help(DECLINE_EXAMPLES))]
+    Decline(ApproveArgs),
     /// Say that the automatic failovers so far are known, so that the next alarm may start a run.
     #[command(after_help = concat_help(ACKNOWLEDGE_EXAMPLES))]
     Acknowledge(AcknowledgeArgs),
@@ -151,6 +158,23 @@ pub(crate) struct FailoverArgs {
     /// The ARN of the state machine (output `StateMachineArn` of the orchestrator's stack).
     #[arg(long, value_name = "ARN", env = "LIFEBOAT_STATE_MACHINE", value_parser = state_machine)]
     pub(crate) state_machine: String,
+    /// Do it without asking. Needed where there is no terminal to ask on.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    /// The run that asks [default: the one that holds the newest epoch].
+    #[arg(long, value_name = "RUN", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) run: Option<String>,
+    /// Why, for those who read it later. Who you are is not asked: AWS says whose credentials these are.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
     /// Do it without asking. Needed where there is no terminal to ask on.
     #[arg(long)]
     pub(crate) yes: bool,

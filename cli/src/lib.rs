@@ -6,6 +6,7 @@
 
 mod acknowledge;
 mod after_run;
+mod approve;
 mod args;
 mod aws;
 mod dns;
@@ -30,6 +31,7 @@ mod progress;
 mod replay;
 mod runs;
 mod shell;
+pub mod signing;
 mod source;
 mod status;
 mod uploaded;
@@ -39,6 +41,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
+use lifeboat_rules::approval::Answer;
 
 use args::{Cli, Command, MaintenanceCommand, PlanCommand};
 pub use exit::Exit;
@@ -79,6 +82,8 @@ fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::Handback(args) => aws::block_on(handback::run(&args)),
         Command::Flip(args) => aws::block_on(flip::run(&args)),
         Command::Acknowledge(args) => aws::block_on(acknowledge::run(&args)),
+        Command::Approve(args) => aws::block_on(approve::run(&args, Answer::Approve)),
+        Command::Decline(args) => aws::block_on(approve::run(&args, Answer::Decline)),
         Command::Completions { shell } => Ok(shell::completions(shell)),
         Command::Man(args) => shell::man(&args),
         Command::Replay(args) => replay::run(&args),

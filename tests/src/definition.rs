@@ -179,6 +179,11 @@ impl<'a> State<'a> {
         self.list("Branches").chain(self.body.get("ItemProcessor"))
     }
 
+    /// Whether it waits for somebody to answer by its token.
+    pub fn is_callback(self) -> bool {
+        self.text("Resource").ends_with(".waitForTaskToken")
+    }
+
     /// Whether its branches are executions of their own, which see nothing of this one but what they are handed.
     pub fn is_distributed(self) -> bool {
         self.body["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"

@@ -71,5 +71,6 @@ pub fn run(id: impl Into<String>, plan: PlanRef, admitted_epoch: u64, epoch: Opt
         admitted_epoch,
         fenced_epoch: 0,
         epoch,
+        approvals: None,
     }
 }

@@ -14,7 +14,8 @@ use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::proxy::{Fault, Scope};
 use lifeboat_tests::world::{Clients, World, WorldOptions};
 use run_control::{
-    Action, Answer, Executions, Orchestrator, PlanKey, Signer, Start, claim_epoch, handle, newest_epoch,
+    Action, Answer, Control, Executions, Identities, Orchestrator, PlanKey, Private, Signer, Start,
+    claim_epoch, handle, newest_epoch,
 };
 
 const CONTROL: &str = "aex-control";
@@ -30,6 +31,7 @@ struct Stage {
     context: Context,
     executions: Executions,
     signer: Signer,
+    identities: Identities,
 }
 
 impl Stage {
@@ -49,10 +51,11 @@ impl Stage {
         };
         // No run is closed here.
         let signer = Signer::new(&through.config, "no key".into());
+        let identities = Identities::new(&through.config);
         let executions = Executions { sfn: through.sfn };
         let genesis = Claim { epoch: GENESIS_EPOCH, run: GENESIS.into(), at: now(), cause: Cause::Genesis };
         claim_epoch(&context.store, CONTROL, "aex", &genesis).await.expect("the first epoch");
-        Stage { world, clients, context, executions, signer }
+        Stage { world, clients, context, executions, signer, identities }
     }
 
     /// Uploads the plan and asks for a run by it.
@@ -79,7 +82,10 @@ impl Stage {
             attempt: 0,
         };
         let request = Request { step, run: None, action };
-        let answer = handle(&self.context, &self.executions, &self.signer, orchestrator, now, request).await;
+        let Stage { executions, signer, identities, .. } = self;
+        let (executions, signer, identities) = (executions.clone(), signer.clone(), identities.clone());
+        let control = Control { executions, signer, identities, orchestrator: orchestrator.clone() };
+        let answer = handle(&self.context, &control, now, Private::default(), request).await;
         assert_eq!(newest_epoch(&self.context.store, CONTROL, "aex").await.expect("epochs"), GENESIS_EPOCH);
         answer
     }

@@ -18,8 +18,8 @@ use lifeboat_tests::given;
 use lifeboat_tests::world::deploy::{Bucket, create_bucket};
 use lifeboat_tests::world::{World, WorldOptions};
 use run_control::{
-    Action, Answer, Executions, Orchestrator, Signer, claim_epoch, flip_name, handle, holders, newest_epoch,
-    newest_fence, put_manifest, say, sign_manifest, words,
+    Action, Answer, Control, Executions, Identities, Private, Signer, claim_epoch, flip_name, handle,
+    holders, newest_epoch, newest_fence, put_manifest, say, sign_manifest, words,
 };
 use serde_json::json;
 
@@ -34,9 +34,7 @@ const CONTENDERS: usize = 20;
 struct Stage {
     world: World,
     context: Context,
-    executions: Executions,
-    signer: Signer,
-    orchestrator: Orchestrator,
+    control: Control,
     stacks: stack_launch::Stacks,
     plan: Plan,
     uploaded: PlanRef,
@@ -56,6 +54,7 @@ impl Stage {
             evidence_bucket: EVIDENCE.into(),
         };
         let signer = Signer::new(&clients.config, given::signing_key(&clients).await.expect("a key"));
+        let identities = Identities::new(&clients.config);
         let executions = Executions { sfn: clients.sfn };
         let stacks = stack_launch::Stacks {
             cloudformation: clients.cloudformation,
@@ -68,9 +67,10 @@ impl Stage {
         plan.ledger.streams = vec!["ME1".into(), "ME2".into()];
         plan.ledger.bucket = LOG.into();
         let orchestrator = given::orchestrator(&plan);
+        let control = Control { executions, signer, identities, orchestrator };
         let clients = world.clients(world.recovery());
         let uploaded = given::put_plan(&clients, CONTROL, &plan).await.expect("a plan");
-        let stage = Stage { world, context, executions, signer, orchestrator, stacks, plan, uploaded };
+        let stage = Stage { world, context, control, stacks, plan, uploaded };
         let genesis = Claim { epoch: GENESIS_EPOCH, run: GENESIS.into(), at: now(), cause: Cause::Genesis };
         claim_epoch(stage.store(), CONTROL, "aex", &genesis).await.expect("the first epoch");
         for stream in &stage.plan.ledger.streams {
@@ -89,7 +89,7 @@ impl Stage {
 
     async fn claim(&self, run: &Run) -> Result<Answer, StepError> {
         self.ask(run, Action::ClaimEpoch {}, |request| {
-            handle(&self.context, &self.executions, &self.signer, &self.orchestrator, now, request)
+            handle(&self.context, &self.control, now, Private::default(), request)
         })
         .await
     }
@@ -364,9 +364,9 @@ async fn a_run_is_closed_with_a_signature_and_without_one_where_kms_stays_away()
     let clients = stage.world.clients(stage.world.recovery());
     // Port 1 of loopback: nobody listens there.
     let nowhere = clients.config.into_builder().endpoint_url("http://127.0.0.1:1").build();
-    let away = Signer::new(&nowhere, stage.signer.key.clone());
+    let away = Signer::new(&nowhere, stage.control.signer.key.clone());
 
-    assert_eq!(close(&stage.signer, "signed", 0).await.expect("a close").unsigned, None);
+    assert_eq!(close(&stage.control.signer, "signed", 0).await.expect("a close").unsigned, None);
     assert_eq!(verdict("signed").await, Verdict::Authentic);
     // Called again, when KMS is away: it is signed already.
     assert_eq!(close(&away, "signed", 1).await.expect("a close").unsigned, None);
@@ -378,6 +378,6 @@ async fn a_run_is_closed_with_a_signature_and_without_one_where_kms_stays_away()
     assert!(last.unsigned.is_some_and(|why| why.contains("public key")), "why is said");
     assert_eq!(verdict("away").await, Verdict::Unauthenticated);
     // What was stored without one is signed as it is, when it is called again.
-    assert_eq!(close(&stage.signer, "away", 0).await.expect("a close").unsigned, None);
+    assert_eq!(close(&stage.control.signer, "away", 0).await.expect("a close").unsigned, None);
     assert_eq!(verdict("away").await, Verdict::Authentic);
 }

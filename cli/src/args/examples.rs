@@ -9,6 +9,22 @@ Examples:
 
 The buckets can be set once: LIFEBOAT_CONTROL_BUCKET, LIFEBOAT_EVIDENCE_BUCKET.";
 
+pub(super) const APPROVE_EXAMPLES: &str = "\
+Examples:
+  lifeboat approve --plan aex --reason 'the data centre is flooded, I have called them'
+  lifeboat approve --plan aex --run alarm-20261127T021500Z --reason 'as agreed' --profile dr-approver --yes --json
+
+It shows what the run asks, signs the answer with your credentials, and tells what the run makes of it. Who may, how many it
+takes, and what becomes of a question that nobody answers is in the plan (`approval`). Going on with an unproven ledger always
+takes two. An answer is good for one question of one epoch and one proof.";
+
+pub(super) const DECLINE_EXAMPLES: &str = "\
+Examples:
+  lifeboat decline --plan aex --reason 'the primary is coming back'
+
+One no is enough: before the seal the run takes down what it has launched, and the primary keeps the pen; behind it the run
+ends as Unproven.";
+
 pub(super) const NEW_EXAMPLES: &str = "\
 Examples:
   lifeboat plan new aex.yaml --name aex --primary eu-west-1 --recovery eu-central-1

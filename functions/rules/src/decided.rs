@@ -5,6 +5,7 @@
 //! ([`again`], [`crate::replay`]). What a rule reads of the plan is not kept there: the run leaves its plan once.
 
 mod admission;
+mod approval;
 mod dns;
 mod epoch;
 mod ledger;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use crate::{ErrorName, Plan};
 
 pub use admission::{Admitted, Asked, Deployed, Wanted};
+pub use approval::Counting;
 pub use dns::{Newest, Swapping, Taken, Waited, Waiting};
 pub use epoch::{Acting, Claimed, Claiming};
 pub use ledger::{Found, Measured, Placing, Reached, Still};
@@ -160,6 +162,7 @@ pub fn again(decided: &Decided, request: &Value, plan: Option<&Plan>) -> Result<
         Deployed::RULE => of::<Deployed>,
         Asked::RULE => of::<Asked>,
         Claiming::RULE => of::<Claiming>,
+        Counting::RULE => of::<Counting>,
         Acting::RULE => of::<Acting>,
         Confirming::RULE => of::<Confirming>,
         Looking::RULE => of::<Looking>,

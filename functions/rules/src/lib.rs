@@ -4,6 +4,7 @@
 //! function of its arguments, so that a past run can be replayed from its evidence.
 
 pub mod admission;
+pub mod approval;
 pub mod decided;
 pub mod dns;
 pub mod epoch;

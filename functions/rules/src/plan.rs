@@ -53,6 +53,9 @@ pub struct Plan {
     /// When a machine may start a run by itself. The whole section may be left out.
     #[serde(default)]
     pub admission: AdmissionRules,
+    /// Which persons a run asks before it seals the ledger. Without this section it asks nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Bounds on waiting and on size. The whole section may be left out.
     #[serde(default)]
     pub limits: Limits,
@@ -128,6 +131,55 @@ impl Default for AdmissionRules {
     fn default() -> Self {
         Self { anti_flap_seconds: 3_600 }
     }
+}
+
+/// Which persons a run asks before it seals the ledger, and, where the sealed ledger is `Unproven`, whether to go on all the
+/// same: that always takes two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// How many have to agree before the seal.
+    pub needed: Needed,
+    /// Who may: ARNs as STS gives them, `arn:aws:iam::<account>:user/<name>` or
+    /// `arn:aws:sts::<account>:assumed-role/<role>/<session>`; a closing `*` stands for any rest.
+    pub approvers: Vec<String>,
+    /// Seconds that a question stands. Then `on_expiry` decides.
+    pub wait_seconds: u32,
+    /// What becomes of a run whose question before the seal nobody has answered in time.
+    pub on_expiry: OnExpiry,
+}
+
+/// How many persons have to agree before the seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Needed {
+    /// None: a run seals by itself.
+    Automatic,
+    /// One.
+    One,
+    /// Two, and not the same person twice.
+    Two,
+}
+
+impl Needed {
+    /// The number.
+    pub fn persons(self) -> usize {
+        match self {
+            Needed::Automatic => 0,
+            Needed::One => 1,
+            Needed::Two => 2,
+        }
+    }
+}
+
+/// What becomes of a run whose question nobody has answered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExpiry {
+    /// It seals, as if it had been approved.
+    GoOn,
+    /// It takes down what it launched and halts; the primary keeps the pen.
+    StandDown,
 }
 
 /// One CloudFormation stack of the recovery side.

@@ -82,6 +82,10 @@ pub struct Run {
     /// The epoch that the run has claimed.
     #[serde(default)]
     pub epoch: Option<u64>,
+    /// How many persons have to agree before the ledger is sealed, where the plan lets persons approve at all: the state machine
+    /// asks by this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<usize>,
 }
 
 impl Run {

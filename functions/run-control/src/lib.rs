@@ -1,17 +1,21 @@
-//! *run-control*: admits a run, claims its epoch, and closes it with a manifest.
+//! *run-control*: admits a run, claims its epoch, asks persons for leave, and closes it with a manifest.
 //!
 //! Invariant: the claim of the epoch is the first effect of a run, and it is the admission lock as well.
 
+mod approval;
 mod aws;
 mod before;
 mod claims;
 mod deployed;
+mod identity;
 mod manifests;
+mod private;
 mod sign;
 mod words;
 
 use jiff::Timestamp;
 use lifeboat_rules::admission::Admission;
+use lifeboat_rules::approval::{Count, Counted, Question};
 use lifeboat_rules::decided::{Admitted, Asked, Because, Claimed, Claiming, Wanted};
 use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Deployment, Manifest, Template, account, prefix};
@@ -22,12 +26,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use approval::{Asking, Posted, newest_question, question_prefix};
 pub use aws::{Executions, listed, newest_fence};
 pub use before::before;
 pub use claims::{claim_epoch, flip_name, holders, newest_epoch};
 pub use deployed::Orchestrator;
+pub use identity::{DECISION_HEADER, GET_CALLER_IDENTITY, Identities, Proof, Submission};
 pub use lifeboat_rules::decided::Deployed;
 pub use manifests::{put_manifest, sign_manifest};
+pub use private::Private;
 pub use sign::Signer;
 pub use words::{say, words};
 
@@ -46,6 +53,25 @@ pub enum Action {
     },
     /// Claim the successor of the epoch that the run was admitted under.
     ClaimEpoch {},
+    /// Ask persons for leave, where they find it, and hand out what answers.
+    Ask {
+        /// What about.
+        question: Asking,
+        /// What counts so far.
+        so_far: Vec<Counted>,
+        /// What answers: for nobody's record ([`Private::take`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+    },
+    /// Count what has come in.
+    Count {
+        /// What was asked.
+        question: Asking,
+        /// What counts so far.
+        so_far: Vec<Counted>,
+        /// What whoever had the token has sent, or why there is nothing.
+        submission: Option<Value>,
+    },
     /// Close the run.
     Close {
         /// How it ended.
@@ -125,6 +151,19 @@ pub enum Answer {
         /// The run with its epoch.
         run: Run,
     },
+    /// The question is where persons find it.
+    Asked {
+        /// The question.
+        question: Question,
+    },
+    /// Nobody has decided yet.
+    Waiting(Count),
+    /// Enough have agreed, or the plan goes on without them.
+    Approved(Count),
+    /// Somebody has said no.
+    Declined(Count),
+    /// Nobody has decided in time.
+    Unanswered(Count),
     /// The manifest is stored.
     Closed {
         /// As it was asked for.
@@ -141,18 +180,31 @@ pub enum Answer {
     },
 }
 
+/// What this function has besides the stores.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// The other runs.
+    pub executions: Executions,
+    /// Signs manifests.
+    pub signer: Signer,
+    /// Says who has signed a decision.
+    pub identities: Identities,
+    /// How it is deployed.
+    pub orchestrator: Orchestrator,
+}
+
 /// Handles one call.
 ///
 /// # Errors
 /// `NotReady` where an alarm's run waits for another run's end; `Fenced` where another run holds the epoch; `Transient`, `PlanInvalid`, `InputInvalid`, `Defect`.
 pub async fn handle(
     context: &Context,
-    executions: &Executions,
-    signer: &Signer,
-    orchestrator: &Orchestrator,
+    control: &Control,
     now: fn() -> Timestamp,
+    private: Private,
     request: Request<Action>,
 ) -> Result<Answer, StepError> {
+    let Control { executions, signer, identities, orchestrator } = control;
     match &request.action {
         Action::Admit { execution, started_at, input } => {
             let started = Started { execution, at: *started_at };
@@ -166,6 +218,13 @@ pub async fn handle(
                 now(),
             )
             .await
+        }
+        Action::Ask { question, so_far, .. } => {
+            approval::ask(context, &request, question, so_far, private.token).await
+        }
+        Action::Count { question, so_far, submission } => {
+            let came = identities.came(submission.as_ref(), private.proof).await?;
+            approval::count(context, &request, question, so_far, came, now()).await
         }
         Action::ClaimEpoch {} => claim(context, request.run()?, request.step.plan_name()?, now()).await,
         Action::Close { outcome, reason, failure, facts } => {
@@ -244,6 +303,7 @@ async fn admit_run(
             admitted_epoch,
             fenced_epoch,
             epoch: None,
+            approvals: plan.approval.as_ref().map(|approval| approval.needed.persons()),
         },
     })
 }

@@ -9,6 +9,7 @@
 pub mod exchange;
 pub mod lambda;
 mod look;
+pub mod person;
 mod plan;
 mod replica;
 pub mod runs;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aex::store::Store;
 use lifeboat_rules::Plan;
 use lifeboat_rules::plan::Strategy;
+use serde_json::Value;
 use tokio::process::Command;
 
 use super::exchange::Place;
@@ -161,10 +162,8 @@ impl Stage {
         };
         stage.take_schedules_away(world, setting.strategy).await?;
         stage.succeed(&["plan", "upload", &stage.plan_file]).await?;
-        let key = format!("plan/{name}.json");
-        let bytes = stage.bytes(&stage.control_bucket, &key).await?;
-        stage.plan = Plan::from_json(&bytes)
-            .map_err(|problems| WorldError::failed(format!("read {key}"), format!("{problems:?}")))?;
+        stage.plan.name = name.to_owned();
+        stage.read_plan().await?;
         let streams = setting.streams.iter().map(|stream| (*stream).to_owned()).collect();
         place.serve(stage.store(), streams);
         stage.put_primary_records().await?;
@@ -190,8 +189,39 @@ impl Stage {
     /// # Errors
     /// Where it cannot be started, or has not ended within two minutes. How it ended is in its output.
     pub async fn lifeboat(&self, args: &[&str]) -> Result<Output, WorldError> {
+        self.lifeboat_with(&[], args).await
+    }
+
+    pub(super) async fn lifeboat_with(
+        &self,
+        own: &[(&'static str, String)],
+        args: &[&str],
+    ) -> Result<Output, WorldError> {
         let what = || format!("lifeboat {}", args.join(" "));
-        output_of(&places::binary("lifeboat")?, args, &self.environment, what).await
+        let environment = [&self.environment[..], own].concat();
+        output_of(&places::binary("lifeboat")?, args, &environment, what).await
+    }
+
+    /// Uploads the plan again, changed.
+    ///
+    /// # Errors
+    /// Where `lifeboat plan upload` refuses it.
+    pub async fn change_plan(&mut self, change: impl FnOnce(&mut Value)) -> Result<(), WorldError> {
+        let what = || format!("change {}", self.plan_file);
+        let text = std::fs::read_to_string(&self.plan_file).doing(what)?;
+        let mut plan = serde_json::from_str(&text).doing(what)?;
+        change(&mut plan);
+        std::fs::write(&self.plan_file, plan.to_string()).doing(what)?;
+        self.succeed(&["plan", "upload", &self.plan_file]).await?;
+        self.read_plan().await
+    }
+
+    async fn read_plan(&mut self) -> Result<(), WorldError> {
+        let key = self.plan_key();
+        let bytes = self.bytes(&self.control_bucket, &key).await?;
+        self.plan = Plan::from_json(&bytes)
+            .map_err(|problems| WorldError::failed(format!("read {key}"), format!("{problems:?}")))?;
+        Ok(())
     }
 
     /// As [`Self::lifeboat`], and it must succeed.

@@ -67,7 +67,12 @@ fn not_retried(definition: &Definition) -> Vec<String> {
             retried.extend(names);
         }
         for name in std::iter::once(ErrorName::Transient.as_str()).chain(LAMBDA_ERRORS) {
-            if !retried.contains(name) {
+            // Of a task that waits for an answer from elsewhere it says that none has come.
+            let no_answer = task.is_callback() && name == "States.Timeout";
+            if no_answer && retried.contains(name) {
+                found.push(format!("`{}` is tried again where nobody has answered", task.name));
+            }
+            if !no_answer && !retried.contains(name) {
                 found.push(format!("`{}` is not tried again after {name}", task.name));
             }
         }

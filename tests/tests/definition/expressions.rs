@@ -233,8 +233,8 @@ fn read(task: &State<'_>, payload: Value) -> Result<(), String> {
         Some("RunControlArn") => {
             let request = request::<run_control::Action>(payload)?;
             match request.action {
-                run_control::Action::ClaimEpoch {} => request.run().map(drop).map_err(|why| why.to_string()),
                 run_control::Action::Admit { .. } | run_control::Action::Close { .. } => Ok(()),
+                _ => request.run().map(drop).map_err(|why| why.to_string()),
             }
         }
         Some("HealthCheckArn") => with_run::<health_check::Action>(payload),
@@ -292,6 +292,7 @@ fn bindings(state: &State<'_>, failure: Value) -> Value {
                     "Name": "run-1", "StartTime": at, "Input": input,
                 },
                 "State": { "Name": state.name, "EnteredTime": at, "RetryCount": 0 },
+                "Task": { "Token": "a token" },
             },
             "input": before,
         },
@@ -300,7 +301,10 @@ fn bindings(state: &State<'_>, failure: Value) -> Value {
         "reason": "a test",
         "failure": failure,
         "closing": failure,
-        "facts": {},
+        "facts": { "outage": { "verdict": "PrimaryDown", "reason": "a test" }, "tail": { "reason": "a test" } },
+        "asked_at": at,
+        "approvals": [],
+        "submission": null,
         "history": [proof.clone()],
         "proven": [proof],
         "sealed": [Sealed { stream, seq: 10 }],

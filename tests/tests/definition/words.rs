@@ -117,9 +117,11 @@ fn verdicts_are_those_of_rust() {
 }
 
 /// What each action may answer. The verdicts of each function's answers together are held against this below.
-const ANSWERS: [(&str, &str, &[&str]); 15] = [
+const ANSWERS: [(&str, &str, &[&str]); 17] = [
     ("RunControlArn", "admit", &["Admitted", "Refused"]),
     ("RunControlArn", "claim_epoch", &["Claimed", "Refused"]),
+    ("RunControlArn", "ask", &["Asked"]),
+    ("RunControlArn", "count", &["Waiting", "Approved", "Declined", "Unanswered"]),
     ("RunControlArn", "close", &["Closed"]),
     (
         "HealthCheckArn",

@@ -30,6 +30,8 @@ const DELIVERED: &str = "witness/part";
 const HEALED: &str = "witness/healed/ME1/00000000000000000002.ndjson";
 const FLIP: &str = "flip/aex/00000000000000000002";
 const FOREIGN_FLIP: &str = "flip/bex/00000000000000000002";
+const QUESTION: &str = "question/aex/by-hand/1.json";
+const FOREIGN_QUESTION: &str = "question/bex/by-hand/1.json";
 const NAMES: &str = "names/0123456789abcdef.txt";
 const FENCE: &str = "fence/00000000000000000002";
 const LEASE: &str = "lease/ME1";
@@ -69,14 +71,16 @@ enum Call {
     /// A signature by the key that signs what runs leave behind.
     Sign,
     AskForPublicKey,
+    /// An answer by the token of a question.
+    AnswerByToken,
 }
 use Call::{
-    AskForPublicKey, Create, Delete, DescribeExecution, Get, List, ListAnotherZone, ListExecutions, ListZone,
-    Overwrite, PutPoint, Replace, Sign, StartExecution, StopVersions, Upsert,
+    AnswerByToken, AskForPublicKey, Create, Delete, DescribeExecution, Get, List, ListAnotherZone,
+    ListExecutions, ListZone, Overwrite, PutPoint, Replace, Sign, StartExecution, StopVersions, Upsert,
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 63] = [
+const CALLS: [Call; 68] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
@@ -86,6 +90,8 @@ const CALLS: [Call; 63] = [
     Get(Control, FLIP),
     Get(Control, FOREIGN_FLIP),
     Get(Control, NAMES),
+    Get(Control, QUESTION),
+    Get(Control, FOREIGN_QUESTION),
     Get(Log, SLOT),
     Get(Log, FENCE),
     Get(Log, CHECKPOINT),
@@ -101,6 +107,8 @@ const CALLS: [Call; 63] = [
     Create(Control, FLIP),
     Create(Control, FOREIGN_FLIP),
     Create(Control, NAMES),
+    Create(Control, QUESTION),
+    Create(Control, FOREIGN_QUESTION),
     Create(Log, SLOT),
     Create(Log, FENCE),
     Create(Log, CHECKPOINT),
@@ -140,6 +148,7 @@ const CALLS: [Call; 63] = [
     PutPoint("AEX"),
     Sign,
     AskForPublicKey,
+    AnswerByToken,
 ];
 
 /// What every step of a run may do, and the operator.
@@ -152,7 +161,7 @@ const STEP: [Call; 5] = [
 ];
 
 /// The caller, by its logical name in the template, and what it may do besides [`STEP`], whatever the strategy.
-const ALLOWED: [(&str, &[Call]); 9] = [
+const ALLOWED: [(&str, &[Call]); 10] = [
     ("HealthCheckRole", &[Get(Log, LEASE), List(Log, "fence/"), List(Log, "log/ME1/"), PutPoint(MEASURED)]),
     ("StackLaunchRole", &[]),
     (
@@ -184,6 +193,8 @@ const ALLOWED: [(&str, &[Call]); 9] = [
             Get(Control, WORD),
             Get(Control, NAMES),
             Create(Control, EPOCH),
+            Get(Control, QUESTION),
+            Create(Control, QUESTION),
             List(Log, "fence/"),
             DescribeExecution("lifeboat-aex"),
             Sign,
@@ -214,6 +225,18 @@ const ALLOWED: [(&str, &[Call]); 9] = [
         ],
     ),
     (
+        "ApproverPolicy",
+        &[
+            Get(Control, PLAN),
+            Get(Control, EPOCH),
+            Get(Control, QUESTION),
+            Get(Evidence, RECORD),
+            List(Control, "epoch/aex/"),
+            List(Evidence, "aex/"),
+            AnswerByToken,
+        ],
+    ),
+    (
         "PreparePolicy",
         &[
             Get(Control, PLAN),
@@ -229,7 +252,7 @@ const ALLOWED: [(&str, &[Call]); 9] = [
 ];
 
 /// Who does no step of a run.
-const NO_STEP: [&str; 2] = ["AlarmTriggerRole", "PreparePolicy"];
+const NO_STEP: [&str; 3] = ["AlarmTriggerRole", "ApproverPolicy", "PreparePolicy"];
 
 /// Who may publish where traffic belongs, and nobody else may: the metric moves it.
 const THROWS_THE_SWITCH: [Call; 3] =
@@ -287,6 +310,7 @@ async fn deploy(stage: &Stage, strategy: &str) -> BTreeMap<String, Caller> {
     }
     for (who, output, name) in [
         ("OperatorPolicy", "OperatorPolicyArn", "operator"),
+        ("ApproverPolicy", "ApproverPolicyArn", "approver"),
         ("PreparePolicy", "PreparePolicyArn", "preparer"),
     ] {
         let person = StackSpec::new(name, &repository.join("tests/fixtures/policies/person.yaml"))
@@ -369,6 +393,10 @@ impl Call {
                     sign.message(Blob::new([0; 32])).signing_algorithm(SigningAlgorithmSpec::EcdsaSha256);
                 Answer::of(sign.send().await)
             }
+            AnswerByToken => {
+                let answer = clients.sfn.send_task_success().task_token("a token").output("{}");
+                Answer::of(answer.send().await)
+            }
             AskForPublicKey => {
                 let kms = aws_sdk_kms::Client::new(&clients.config);
                 Answer::of(kms.get_public_key().key_id(&stage.signing_key).send().await)
@@ -402,6 +430,8 @@ async fn does_its_calls_and_no_other(strategy: &str) {
         (Control, FLIP),
         (Control, FOREIGN_FLIP),
         (Control, NAMES),
+        (Control, QUESTION),
+        (Control, FOREIGN_QUESTION),
         (Log, SLOT),
         (Log, FENCE),
         (Log, LEASE),

@@ -123,6 +123,15 @@ const PLAN: Shape = Shape::Fields(&[
     ),
     optional("admission", Shape::Fields(&[optional("anti_flap_seconds", Shape::Whole)])),
     optional(
+        "approval",
+        Shape::Fields(&[
+            required("needed", Shape::Word(&["automatic", "one", "two"])),
+            required("approvers", TEXTS),
+            required("wait_seconds", Shape::Whole),
+            required("on_expiry", Shape::Word(&["go_on", "stand_down"])),
+        ]),
+    ),
+    optional(
         "limits",
         Shape::Fields(&[
             optional("stack_wait_seconds_max", Shape::Whole),

@@ -68,6 +68,15 @@ fn good() -> Value {
             "confirm": { "sample": 500 }
         },
         "admission": { "anti_flap_seconds": 3600 },
+        "approval": {
+            "needed": "two",
+            "approvers": [
+                "arn:aws:iam::111122223333:user/ada",
+                "arn:aws:sts::111122223333:assumed-role/dr-approver/*"
+            ],
+            "wait_seconds": 600,
+            "on_expiry": "stand_down"
+        },
         "limits": {
             "stack_wait_seconds_max": 1200,
             "seal_tries_max": 50,
@@ -399,6 +408,34 @@ fn quorum_and_streak_fit_the_targets_and_the_attempts() {
         &["admission.anti_flap_seconds"],
         "604800 s",
     );
+}
+
+#[test]
+fn persons_are_named_by_account_and_answer_in_time() {
+    let left_out = Plan::from_value(with("/approval", Value::Null)).expect("a good plan");
+    assert_eq!(left_out.approval, None);
+    for bad in [
+        "ada",
+        "arn:aws:iam::111122223333:root",
+        "arn:aws:iam::*:user/ada",
+        "arn:aws:iam::111122223333:role/dr-approver",
+        "arn:aws:iam::111122223333:user/",
+        "arn:aws:iam::111122223333:user/a*a",
+        "arn:aws:sts::111122223333:assumed-role/dr-approver",
+        "arn:aws:sts::111122223333:assumed-role/*",
+        "arn:aws-cn:iam::111122223333:user/ada",
+    ] {
+        refused("/approval/approvers/0", json!(bad), &["approval.approvers[0]"], "is neither");
+    }
+    accepted("/approval/approvers/0", json!("arn:aws:iam::111122223333:user/*"));
+    accepted("/approval/needed", json!("automatic"));
+    accepted("/approval/on_expiry", json!("go_on"));
+    refused("/approval/approvers", json!([]), &["approval.approvers"], "at least 1 approvers");
+    let one = json!(["arn:aws:iam::111122223333:user/ada"]);
+    refused("/approval/approvers", one, &["approval.approvers"], "names one person");
+    refused("/approval/wait_seconds", json!(29), &["approval.wait_seconds"], "from 30 to 7200 s");
+    refused("/approval/wait_seconds", json!(7200), &["approval.wait_seconds"], "a run past it seals nothing");
+    refused("/approval/needed", json!("three"), &["approval.needed"], "two");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The rules of a plan's content. [`super::Plan::validate`] says what they are for.
 
+mod approval;
 pub mod bounds;
 mod dns;
 mod ledger;
@@ -39,6 +40,7 @@ pub(super) fn plan(plan: &Plan) -> Vec<Problem> {
         &bounds::ANTI_FLAP_SECONDS,
         " s",
     );
+    approval::check(plan, &mut found);
     limits(&plan.limits, &mut found);
     found.0
 }

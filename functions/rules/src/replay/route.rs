@@ -37,22 +37,29 @@ const JOIN: &str = "Join the shards";
 const TAKE_DOWN: &str = "Take down what this run launched";
 pub(super) const CLOSE: &str = "Close the run";
 const BEFORE: [&str; 3] = ["Admit the run", "Confirm the outage", "Claim the epoch"];
-const BEHIND: [&str; 8] = [
+const BEHIND: [&str; 10] = [
+    SEAL_LEAVE,
     AGAIN,
     "Seal the ledger",
-    "Verify the tail",
+    TAIL,
+    TAIL_LEAVE,
     "Open the recovery side",
     "Wait until the exchange has recovered",
     "Flip the traffic",
     "Confirm the flip",
     LAST,
 ];
+const ASKING: [&str; 2] = ["Ask before the seal", "Ask about the unproven ledger"];
+const SEAL_LEAVE: &str = "Count before the seal";
+const TAIL: &str = "Verify the tail";
+const TAIL_LEAVE: &str = "Count about the unproven ledger";
 const AGAIN: &str = "Confirm the outage again";
 const LAST: &str = "Confirm recovered";
 
 /// Every state that calls a Lambda, as far as is known here.
 pub fn states() -> impl Iterator<Item = &'static str> {
-    BEFORE.into_iter().chain([LAUNCH, HISTORY, SHARD, JOIN]).chain(BEHIND).chain([TAKE_DOWN, CLOSE])
+    let prepared = [LAUNCH, HISTORY, SHARD, JOIN];
+    BEFORE.into_iter().chain(prepared).chain(ASKING).chain(BEHIND).chain([TAKE_DOWN, CLOSE])
 }
 
 /// The state that asks for this action, where only one does.
@@ -64,11 +71,11 @@ pub fn state_of(action: &str) -> Option<&'static str> {
         "verify_history" => HISTORY,
         "verify_shard" => SHARD,
         "join_shards" => JOIN,
-        "seal" => BEHIND[1],
-        "verify_tail" => BEHIND[2],
-        "open" => BEHIND[3],
-        "flip" => BEHIND[5],
-        "confirm_flip" => BEHIND[6],
+        "seal" => BEHIND[2],
+        "verify_tail" => TAIL,
+        "open" => BEHIND[5],
+        "flip" => BEHIND[7],
+        "confirm_flip" => BEHIND[8],
         "tear_down" => TAKE_DOWN,
         "close" => CLOSE,
         _ => return None,
@@ -85,8 +92,10 @@ pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
     match result["verdict"].as_str().unwrap_or_default() {
         "PrimaryDown" if state == AGAIN && result["in_time"] != true => Some(Outcome::Halted),
         "Serving" if state == LAST => Some(Outcome::Recovered),
-        "Admitted" | "PrimaryDown" | "Claimed" | "StacksReady" | "Sharded" | "Proven" | "Sealed"
-        | "Opened" | "Serving" | "Flipped" | "FlipConfirmed" => None,
+        "Admitted" | "PrimaryDown" | "Claimed" | "StacksReady" | "Sharded" | "Proven" | "Waiting"
+        | "Approved" | "Sealed" | "Opened" | "Serving" | "Flipped" | "FlipConfirmed" => None,
+        "Declined" | "Unanswered" if state == TAIL_LEAVE => Some(Outcome::Unproven),
+        "Declined" => Some(Outcome::StoodDown),
         "Refused" => Some(Outcome::Refused),
         "PrimaryHealthy" | "PrimaryUnreachable" | "Advancing" => Some(Outcome::StoodDown),
         "Broken" => Some(Outcome::Broken),
@@ -97,7 +106,12 @@ pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
 
 /// How a run ends by the last answer of each of its states; `None` where all of them go on.
 pub(super) fn end(answers: &BTreeMap<&str, Answer>) -> Option<Outcome> {
-    let leads = |state: &&str| answers.get(state).and_then(|answer| leads_to(state, answer));
+    // Behind an unproven tail two persons may let the run go on.
+    let is_asked = |state: &str| state == TAIL && answers.contains_key(TAIL_LEAVE);
+    let leads = |state: &&str| match answers.get(state).and_then(|answer| leads_to(state, answer)) {
+        Some(Outcome::Unproven) if is_asked(state) => None,
+        end => end,
+    };
     let outcome = BEFORE
         .iter()
         .find_map(leads)

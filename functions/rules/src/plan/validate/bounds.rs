@@ -59,6 +59,11 @@ pub const BATCH_CHARS_MAX: usize = 32_000;
 pub const EPOCH_VALUE_CHARS: usize = 140;
 /// `admission.anti_flap_seconds`: a week at most; 0 leaves automatics to the other rules.
 pub const ANTI_FLAP_SECONDS: RangeInclusive<u32> = 0..=604_800;
+/// `approval.wait_seconds`: a run that waits is asked again every 40 s, with about fifteen history events each time, and an
+/// execution's history ends at 25,000.
+pub const APPROVAL_WAIT_SECONDS: RangeInclusive<u32> = 30..=7_200;
+/// `approval.approvers`.
+pub const APPROVERS: RangeInclusive<usize> = 1..=100;
 /// `limits.stack_wait_seconds_max`: a poll every 5 s is about ten history events, and an execution's history
 /// ends at 25,000.
 pub const STACK_WAIT_SECONDS: RangeInclusive<u32> = 10..=7_200;

@@ -1,0 +1,141 @@
+//! Asking persons, and counting what they say. A question is an object that whoever may answer can read, with the token that
+//! answers it; it is put anew each time that the state machine asks, and the newest one is the one that can be answered.
+
+use jiff::Timestamp;
+use lifeboat_rules::approval::{About, Came, Counted, Question, Verdict, expires_at};
+use lifeboat_rules::decided::Counting;
+use lifeboat_rules::evidence::sha256;
+use lifeboat_rules::plan::Approval;
+use lifeboat_rules::{Plan, Request, StepError};
+use lifeboat_runtime::{Context, Put, Store, decide};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Action, Answer, read_json};
+
+/// Questions that one run puts at the most: every 40 s for two hours, for each of two matters, with retries.
+const QUESTIONS_MAX: usize = 10_000;
+
+/// What the state machine knows of a question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asking {
+    /// About what.
+    pub about: About,
+    /// When it was asked first.
+    pub asked_at: Timestamp,
+    /// Why, for a person.
+    pub reason: String,
+    /// The proof that the decision is bound to.
+    pub proof: Value,
+}
+
+/// A question, as it lies in the control bucket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Posted {
+    /// The question.
+    pub question: Question,
+    /// What counts so far.
+    pub so_far: Vec<Counted>,
+    /// What answers it, once, and for 40 s.
+    pub token: String,
+}
+
+impl Asking {
+    /// The question, for persons.
+    fn question(&self, plan: &Plan, run: &str, epoch: u64, approval: &Approval) -> Question {
+        Question {
+            plan: plan.name.clone(),
+            run: run.to_owned(),
+            epoch,
+            about: self.about,
+            proof: sha256(self.proof.to_string().as_bytes()),
+            reason: self.reason.clone(),
+            needed: self.about.needed(approval),
+            asked_at: self.asked_at,
+            expires_at: expires_at(self.asked_at, approval),
+        }
+    }
+}
+
+/// What comes before the names of a run's questions in the control bucket.
+pub fn question_prefix(plan: &str, run: &str) -> String {
+    format!("question/{plan}/{run}/")
+}
+
+/// The newest question of a run; none where it has asked nobody.
+///
+/// # Errors
+/// As [`Store::list`].
+pub async fn newest_question(
+    store: &Store,
+    control_bucket: &str,
+    plan: &str,
+    run: &str,
+) -> Result<Option<Posted>, StepError> {
+    // Their names begin with the moment at which they were put.
+    let listed = store.list(control_bucket, &question_prefix(plan, run), QUESTIONS_MAX).await?;
+    let Some(newest) = listed.last() else { return Ok(None) };
+    let bytes = store.get(control_bucket, &newest.key, None).await?;
+    bytes.map(|bytes| read_json(&newest.key, &bytes)).transpose()
+}
+
+/// Puts the question where persons find it. The state machine goes on by the token, not by this answer.
+pub(crate) async fn ask(
+    context: &Context,
+    request: &Request<Action>,
+    asking: &Asking,
+    so_far: &[Counted],
+    token: Option<String>,
+) -> Result<Answer, StepError> {
+    let token =
+        token.ok_or_else(|| StepError::input_invalid("action.ask.token", "missing: nobody could answer"))?;
+    let plan = acting(context, request).await?;
+    let question = question(&plan, request, asking)?;
+    let step = &request.step;
+    let name = format!("{}-{}.json", step.entered, step.attempt);
+    let key = question_prefix(&question.plan, &step.run) + &name;
+    let posted = Posted { question: question.clone(), so_far: so_far.to_vec(), token };
+    let bytes = serde_json::to_vec(&posted).map_err(|err| StepError::defect(format!("{key}: {err}")))?;
+    match context.store.create(&context.control_bucket, &key, &bytes).await? {
+        Put::Created => Ok(Answer::Asked { question }),
+        Put::Exists(_) => Err(StepError::defect(format!("{key} is another question"))),
+    }
+}
+
+/// Counts what has come in.
+pub(crate) async fn count(
+    context: &Context,
+    request: &Request<Action>,
+    asking: &Asking,
+    so_far: &[Counted],
+    came: Came,
+    now: Timestamp,
+) -> Result<Answer, StepError> {
+    let plan = acting(context, request).await?;
+    let question = question(&plan, request, asking)?;
+    let count = decide(&plan, &Counting { question, so_far: so_far.to_vec(), came, now });
+    Ok(match count.verdict {
+        Verdict::Waiting => Answer::Waiting(count),
+        Verdict::Approved => Answer::Approved(count),
+        Verdict::Declined => Answer::Declined(count),
+        Verdict::Unanswered => Answer::Unanswered(count),
+    })
+}
+
+/// The plan of a run that still holds its epoch: nobody is asked for one that another has overtaken.
+async fn acting(context: &Context, request: &Request<Action>) -> Result<Plan, StepError> {
+    let run = request.run()?;
+    let plan = context.plan(&run.plan).await?;
+    context.acting_epoch(&plan.name, run).await?;
+    Ok(plan)
+}
+
+fn question(plan: &Plan, request: &Request<Action>, asking: &Asking) -> Result<Question, StepError> {
+    let run = request.run()?;
+    let approval = plan.approval.as_ref();
+    let approval =
+        approval.ok_or_else(|| StepError::defect("the plan lets nobody approve, and a person is asked"))?;
+    Ok(asking.question(plan, &run.id, run.claimed_epoch()?, approval))
+}
