@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &ApproveArgs, answer: Answer) -> Result<Report, Fa
     if lifeboat_runtime::now() >= question.expires_at {
         return Err(asks.nothing(&format!("its last question was over at {}", moment(question.expires_at))));
     }
-    let decision = Decision::of(question, answer, &args.reason);
+    let decision = Decision::of(question, answer, &args.reason, lifeboat_runtime::now());
     person::agree(args.yes, &asked(&posted, answer, &args.reason))?;
     let text = serde_json::to_string(&decision).expect("strings and numbers serialise");
     let evidence = args.evidence.evidence_bucket.as_str();
@@ -96,18 +96,22 @@ impl Asks<'_> {
     ) -> Result<Count, Failure> {
         let sfn = aws_sdk_sfn::Client::new(config);
         let first = posted.question.clone();
+        let records = counted::Records::before(self.store, evidence, self.plan, self.run).await?;
         for _ in 0..TRIES {
-            let records = counted::Records::before(self.store, evidence, self.plan, self.run).await?;
             let submission = signing::submission(config, region, text).await.map_err(|error| {
                 let next = "look at your credentials";
                 Failure::new(Exit::Refused, "the decision could not be signed", next).because(error.as_ref())
             })?;
             let output = serde_json::to_string(&submission).expect("strings serialise");
             match sfn.send_task_success().task_token(&posted.token).output(output).send().await {
-                Ok(_) => return records.wait().await,
+                Ok(_) => return records.wait(text).await,
                 Err(error) if error.as_service_error().is_some_and(is_over) => {
                     tokio::time::sleep(AGAIN_AFTER).await;
                     posted = self.newest().await?;
+                    // An answer whose own answer was lost has arrived all the same, and is not given twice.
+                    if let Some(count) = records.find(text).await? {
+                        return Ok(count);
+                    }
                     if !is_same(&first, &posted.question) {
                         return Err(self.nothing("it asks something else by now: look, and answer again"));
                     }

@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 120;
 const RECORDS_MAX: usize = 20_000;
 
-/// A run's records of counts, as far as they were there before the answer was sent: the next one has counted it.
+/// A run's records of counts; those that were there before the answer was sent are not read.
 pub(super) struct Records<'a> {
     store: &'a Store,
     bucket: &'a str,
@@ -45,18 +45,11 @@ impl<'a> Records<'a> {
         Ok(listed.into_iter().map(|listed| listed.key).filter(counts).collect())
     }
 
-    /// The first count that says something; an attempt that failed is tried again by the run.
-    pub(super) async fn wait(&self) -> Result<Count, Failure> {
+    /// What the run makes of a decision, once it has counted it.
+    pub(super) async fn wait(&self, decision: &str) -> Result<Count, Failure> {
         for _ in 0..LOOKS {
-            for key in self.keys().await?.difference(&self.before) {
-                let bytes =
-                    self.store.get(self.bucket, key, None).await.map_err(|error| self.unread(&error))?;
-                let record = bytes.and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
-                let count =
-                    record.and_then(|record| serde_json::from_value(record.body["result"].clone()).ok());
-                if let Some(count) = count {
-                    return Ok(count);
-                }
+            if let Some(count) = self.find(decision).await? {
+                return Ok(count);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -66,6 +59,30 @@ impl<'a> Records<'a> {
             what,
             "see with `lifeboat status`; the same answer again does no harm",
         ))
+    }
+
+    /// The count of a decision, by its text; none where it is not counted yet. An attempt that failed is tried again by the run.
+    pub(super) async fn find(&self, decision: &str) -> Result<Option<Count>, Failure> {
+        for key in self.keys().await?.difference(&self.before) {
+            let intent = self.record(&key.replace("-outcome.json", "-intent.json")).await?;
+            let is_of =
+                |intent: &Record| intent.body["action"]["count"]["submission"]["decision"] == decision;
+            if !intent.as_ref().is_some_and(is_of) {
+                continue;
+            }
+            let outcome = self.record(key).await?;
+            let count =
+                outcome.and_then(|outcome| serde_json::from_value(outcome.body["result"].clone()).ok());
+            if count.is_some() {
+                return Ok(count);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn record(&self, key: &str) -> Result<Option<Record>, Failure> {
+        let bytes = self.store.get(self.bucket, key, None).await.map_err(|error| self.unread(&error))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     fn unread(&self, error: &lifeboat_rules::StepError) -> Failure {

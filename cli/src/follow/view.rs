@@ -26,6 +26,8 @@ pub(super) struct View {
     waits_for: Option<String>,
     began_at: Option<Timestamp>,
     deadline: Option<Timestamp>,
+    /// What was told of a question: it is asked every 40 s anew.
+    asked: BTreeSet<(String, String)>,
     events: Vec<Event>,
 }
 
@@ -81,8 +83,13 @@ impl View {
         if record["phase"] == "intent" {
             let entered = text(&record["step"]["entered"]).unwrap_or_default();
             if self.begun.insert((state.clone(), entered)) {
-                (self.current, self.waits_for) = (Some((state.clone(), at)), None);
-                self.tell(at, state, "begins".to_owned(), None);
+                let asks = !body["action"]["ask"].is_null();
+                let waits_for = asks.then(|| "a person: `lifeboat approve` or `lifeboat decline`".to_owned());
+                (self.current, self.waits_for) = (Some((state.clone(), at)), waits_for);
+                let again = asks || !body["action"]["count"].is_null();
+                if !again || self.asked.insert((state.clone(), String::new())) {
+                    self.tell(at, state, "begins".to_owned(), None);
+                }
             }
             return;
         }
@@ -91,7 +98,12 @@ impl View {
             (Some(error), message) => self.tell(at, state, error, message),
             (None, _) => {
                 let verdict = text(&body["result"]["verdict"]).unwrap_or_else(|| "done".to_owned());
-                self.tell(at, state, verdict, text(&body["result"]["reason"]));
+                let reason = text(&body["result"]["reason"]);
+                let again = ["Asked", "Waiting"].contains(&verdict.as_str());
+                let reason = reason.filter(|reason| !reason.is_empty());
+                if !again || self.asked.insert((state.clone(), reason.clone().unwrap_or_default())) {
+                    self.tell(at, state, verdict, reason);
+                }
             }
         }
     }
@@ -186,6 +198,38 @@ mod tests {
             "Launch the stacks (1 min 29 s); run-1 1 min 59 s, 19 s past its objective",
             "what the earlier visit waited for is over"
         );
+    }
+
+    #[test]
+    fn a_question_that_is_asked_anew_is_told_once_and_each_answer_to_it() {
+        let mut view = View::default();
+        let (ask, count) = (json!({ "action": { "ask": {} } }), json!({ "action": { "count": {} } }));
+        let said =
+            |verdict: &str, reason: &str| json!({ "result": { "verdict": verdict, "reason": reason } });
+        let mut lines = Vec::new();
+        for (round, reason) in [(0, "0 of 2"), (1, "0 of 2"), (2, "1 of 2")] {
+            let entered = round.to_string();
+            let mut add = |second: u32, state: &str, phase: &str, body: &Value| {
+                view.add([record(round * 10 + second, state, &entered, phase, body.clone())].into_iter());
+            };
+            add(0, "Ask", "intent", &ask);
+            add(1, "Ask", "outcome", &said("Asked", ""));
+            add(2, "Count", "intent", &count);
+            add(3, "Count", "outcome", &said("Waiting", reason));
+            lines.extend(told(&mut view));
+        }
+        assert_eq!(
+            lines,
+            [
+                "     0.0 s  Ask  begins",
+                "     2.0 s  Count  begins",
+                "     3.0 s  Count  Waiting: 0 of 2",
+                "    23.0 s  Count  Waiting: 1 of 2",
+            ]
+        );
+        view.add([record(30, "Ask", "3", "intent", ask)].into_iter());
+        let line = view.under_way("run-1", "2026-11-27T10:00:31Z".parse().unwrap());
+        assert!(line.contains("waits: a person: `lifeboat approve`"), "{line}");
     }
 
     #[test]

@@ -91,11 +91,13 @@ pub struct Decision {
     pub answer: Answer,
     /// Why, in the person's words.
     pub reason: String,
+    /// When, by the person's clock: so that no two decisions are the same text. No rule rests on it.
+    pub signed_at: Timestamp,
 }
 
 impl Decision {
     /// The answer to a question.
-    pub fn of(question: &Question, answer: Answer, reason: &str) -> Decision {
+    pub fn of(question: &Question, answer: Answer, reason: &str, signed_at: Timestamp) -> Decision {
         Decision {
             plan: question.plan.clone(),
             run: question.run.clone(),
@@ -104,6 +106,7 @@ impl Decision {
             proof: question.proof.clone(),
             answer,
             reason: reason.to_owned(),
+            signed_at,
         }
     }
 }

@@ -68,6 +68,7 @@ const CFN: &str = "CloudFormation";
 const CW: &str = "CloudWatch";
 const KMS: &str = "KMS";
 const SFN: &str = "Step Functions";
+const STS: &str = "STS";
 const R53: &str = "Route 53";
 
 /// Every operation that a function may call. AWS has no list by operation: what creates, reads, updates, deletes or lists a
@@ -85,6 +86,8 @@ pub const OPERATIONS: &[Known] = &[
     known("cloudwatch", CW, "DescribeAlarms", Needs::Control, &["cloudwatch:DescribeAlarms"], PLANES),
     known("kms", KMS, "Sign", Needs::Data, &["kms:Sign"], PLANES),
     known("kms", KMS, "GetPublicKey", Needs::Control, &["kms:GetPublicKey"], PLANES),
+    // At the Region's own endpoint, and asked of by a signature that is somebody else's: it takes no right.
+    known("sts", STS, "GetCallerIdentity", Needs::Data, &[], GLOBAL),
     known("sfn", SFN, "StartExecution", Needs::Data, &["states:StartExecution"], PLANES),
     known("sfn", SFN, "DescribeExecution", Needs::Control, &["states:DescribeExecution"], PLANES),
     known(

@@ -13,6 +13,7 @@
 //! a Route 53 batch, whose key the emulator lacks: `templates` holds its wording. `If-None-Match` with anything but
 //! `*` is no matter on AWS, which knows no other for a put.
 
+mod approver;
 mod buckets;
 mod roles;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{list, of_kind, read};
 
 /// Allow-statements on every resource, by their Sid, with why AWS knows no narrower one.
-const EVERYWHERE: [(&str, &str); 6] = [
+const EVERYWHERE: [(&str, &str); 7] = [
     ("ReadTheAlarmAgain", "what concerns composite alarms is granted on all alarms or not at all"),
     (
         "AttachToVpc",
@@ -16,6 +16,7 @@ const EVERYWHERE: [(&str, &str); 6] = [
     ("WriteTheGatesMetric", "the same, and the namespace is another"),
     ("PollAllInOneCall", "a DescribeStacks that names no stack is checked against all"),
     ("DeliverItsLog", "log deliveries have no ARN"),
+    ("AnswerByTheToken", "a task has no ARN, and IAM grants its answers by none"),
 ];
 
 #[test]

@@ -33,7 +33,7 @@ fn question(about: About, needed: usize) -> Question {
 }
 
 fn signed(question: &Question, answer: super::Answer, arn: &str) -> Came {
-    let decision = Decision::of(question, answer, "we have looked");
+    let decision = Decision::of(question, answer, "we have looked", at(0));
     Came::Signed { decision, by: Signer { arn: arn.to_owned() } }
 }
 
@@ -74,7 +74,7 @@ fn who_may_not_and_what_does_not_count() {
         ("no reason", |decision| decision.reason = " ".into()),
     ];
     for (what, spoil) in spoilt {
-        let mut decision = Decision::of(&asked, super::Answer::Approve, "yes");
+        let mut decision = Decision::of(&asked, super::Answer::Approve, "yes", at(0));
         spoil(&mut decision);
         let came = Came::Signed { decision, by: Signer { arn: BOB.into() } };
         let counted = count(&rule, &asked, &[], &came, at(1));
