@@ -330,10 +330,11 @@ fn counts(
         format!("it came at {now}, and the time was over at {}", question.expires_at),
     )?;
     must(!decision.reason.trim().is_empty(), "it gives no reason".to_owned())?;
-    let twice = so_far.iter().filter(|counted| counted.question == question.about);
-    let mut twice =
-        twice.filter(|counted| Signer { arn: counted.principal.clone() }.person() == Some(person));
-    if let Some(counted) = twice.next() {
+    // What did not count is no decision.
+    let counted = so_far.iter().filter(|counted| counted.decision != Decided::Refused);
+    let mut here = counted.filter(|counted| counted.question == question.about);
+    let is_same = |counted: &&Counted| Signer { arn: counted.principal.clone() }.person() == Some(person);
+    if let Some(counted) = here.find(is_same) {
         return Err(format!("{person} has decided already, as {}, at {}", counted.principal, counted.at));
     }
     let decided = match decision.answer {

@@ -117,6 +117,16 @@ fn who_answers_wrongly_for_ever_is_asked_no_more() {
 }
 
 #[test]
+fn who_was_refused_may_still_decide() {
+    let (rule, asked) = (approval(Needed::One, OnExpiry::StandDown), question(About::Seal, 1));
+    let other = Question { epoch: 6, ..asked.clone() };
+    let wrong = count(&rule, &asked, &[], &signed(&other, super::Answer::Approve, ADA), at(1));
+    assert_eq!(wrong.approvals[0].decision, Decided::Refused);
+    let right = count(&rule, &asked, &wrong.approvals, &signed(&asked, super::Answer::Approve, ADA), at(2));
+    assert_eq!((right.verdict, right.refused), (Verdict::Approved, None));
+}
+
+#[test]
 fn nobody_in_time_is_as_the_plan_says_and_never_an_override() {
     for (about, on_expiry, verdict) in [
         (About::Seal, OnExpiry::GoOn, Verdict::Approved),
