@@ -19,7 +19,8 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 const P256_IN_HEX: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
 
 /// Where the fixture of this name is. `recovers` is a run that recovered though the outcome of a claim could not be recorded,
-/// `refused` one of the same plan that was refused.
+/// `refused` one of the same plan that was refused. Of another world, and so with a key of its own: `by-records` recovered by the
+/// strategy `records`, `halted` could not open the recovery side behind its seals, `stood-down` found the primary well again.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/evidence").join(name)
 }
