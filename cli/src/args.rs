@@ -5,6 +5,7 @@ mod evidence;
 mod examples;
 mod ledger;
 mod replay;
+mod report;
 
 use std::path::PathBuf;
 
@@ -18,11 +19,12 @@ pub(crate) use evidence::{EvidenceCommand, EvidenceVerifyArgs, FetchArgs, ShowAr
 use examples::{
     ACKNOWLEDGE_EXAMPLES, APPROVE_EXAMPLES, CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, DECLINE_EXAMPLES,
     FAILOVER_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES,
-    NEW_EXAMPLES, REPLAY_EXAMPLES, RUNS_EXAMPLES, SCHEMA_EXAMPLES, STATUS_EXAMPLES, TOP_EXAMPLES,
-    UPLOAD_EXAMPLES,
+    NEW_EXAMPLES, REPLAY_EXAMPLES, REPORT_EXAMPLES, REPORT_EXITS, RUNS_EXAMPLES, SCHEMA_EXAMPLES,
+    STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
 };
 pub(crate) use ledger::{GenerateArgs, LedgerCommand, NamesArgs, TailArgs, VerifyArgs};
 pub(crate) use replay::ReplayArgs;
+pub(crate) use report::ReportArgs;
 
 /// Brings a system back in another AWS Region, and proves that nothing acknowledged was lost.
 #[derive(Debug, Parser)]
@@ -98,6 +100,9 @@ pub(crate) enum Command {
     /// Decide past runs again, from their evidence: do today's rules, or another plan, say what was decided then?
     #[command(after_help = format!("{REPLAY_EXAMPLES}\n\n{}", replay::EXITS))]
     Replay(ReplayArgs),
+    /// Make a page of what a run has left, for a manager and a regulator: one file, which needs no network.
+    #[command(after_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_EXITS}"))]
+    Report(ReportArgs),
     /// What runs have left behind: list it, read it, fetch it, and prove that nobody has changed it.
     Evidence {
         #[command(subcommand)]

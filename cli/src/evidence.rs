@@ -2,10 +2,10 @@
 //! `lifeboat_rules::evidence::verify` to say.
 
 mod fetch;
-mod place;
+pub(crate) mod place;
 mod show;
-mod signature;
-mod verify;
+pub(crate) mod signature;
+pub(crate) mod verify;
 
 use std::collections::BTreeMap;
 

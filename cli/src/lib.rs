@@ -29,6 +29,7 @@ mod plan_schema;
 mod plan_upload;
 mod progress;
 mod replay;
+mod report;
 mod runs;
 mod shell;
 pub mod signing;
@@ -87,6 +88,7 @@ fn run(cli: Cli, output: &Output) -> Result<Report, Failure> {
         Command::Completions { shell } => Ok(shell::completions(shell)),
         Command::Man(args) => shell::man(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Ledger { command } => ledger::run(&command),
         Command::Dns { command } => dns::run(&command),
         Command::Evidence { command } => evidence::run(&command),

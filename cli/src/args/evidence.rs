@@ -76,7 +76,7 @@ pub(crate) struct WhereArgs {
     pub(crate) aws: AwsArgs,
 }
 
-fn fingerprint(text: &str) -> Result<String, &'static str> {
+pub(super) fn fingerprint(text: &str) -> Result<String, &'static str> {
     let digits = text.to_ascii_lowercase();
     match digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         true => Ok(digits),

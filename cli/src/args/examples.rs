@@ -247,3 +247,28 @@ the foundation's output SigningKeyArn:
   aws kms get-public-key --key-id $KEY --query PublicKey --output text | base64 -d | sha256sum
 
 A folder is checked without a network. functions/EVIDENCE.md says what is checked, and how to write another verifier.";
+
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  lifeboat report alarm-20261123T201523Z-0451c8e99aee --plan aex --key 5f6c...e1
+  lifeboat report ./alarm-20261123T201523Z-0451c8e99aee --out report.html --force
+  lifeboat report --plan aex --all --out aex-runs.html
+  lifeboat report ./fetched --all --json | jq '.runs[] | [.run, .rto_milliseconds, .lost_entries]'
+
+The page is one HTML file without scripts: it opens in any browser, without a network, and prints to PDF. It says at its
+top whether the evidence is authentic, unauthenticated, open or broken; broken evidence makes a page too, which says what
+is wrong. --json prints what the page shows, besides writing it. With --all, of each run its manifest and the signature of
+that are looked at, and not each record: the run's own page does that.";
+
+/// In place of the exit codes of the other commands.
+pub(super) const REPORT_EXITS: &str = "\
+Exit codes:
+  0   the page is written, and its evidence is authentic (with --all: no signature is wrong)
+  1   the page is written, and its evidence is broken (with --all: a signature is wrong)
+  2   the page is written, and its evidence is open or unauthenticated
+  64  the command line is wrong
+  66  there is no such folder or run, or a file cannot be read
+  69  AWS refuses: no permission, no such bucket
+  70  a defect of Lifeboat
+  73  the file is there (--force overwrites it), or cannot be written
+  75  AWS did not answer; the same command again is safe";

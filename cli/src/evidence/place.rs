@@ -24,19 +24,24 @@ const READS_IN_FLIGHT: usize = 16;
 const DEPTH_MAX: usize = 8;
 
 /// The objects of a run, and what they were read from, for a person.
-pub(super) struct Evidence {
-    pub(super) objects: BTreeMap<String, Object>,
-    pub(super) place: String,
+pub(crate) struct Evidence {
+    pub(crate) objects: BTreeMap<String, Object>,
+    pub(crate) place: String,
     /// The run that was asked for by its name.
-    pub(super) run: Option<String>,
+    pub(crate) run: Option<String>,
 }
 
 /// Reads what the command line names.
 pub(super) fn read(args: &WhereArgs) -> Result<Evidence, Failure> {
+    read_and(args, |_, _| ())
+}
+
+/// As [`read`]; `look` sees each object's key and bytes on the way, of which [`Object`] keeps those alone that are to be verified.
+pub(crate) fn read_and(args: &WhereArgs, mut look: impl FnMut(&str, &[u8])) -> Result<Evidence, Failure> {
     let folder = PathBuf::from(&args.place);
     // With a plan it is a run's name, whatever lies here: who has fetched a run into a folder of its name asks for the bucket then.
     if args.plan.is_none() && folder.is_dir() {
-        return Ok(Evidence { objects: in_folder(&folder)?, place: args.place.clone(), run: None });
+        return Ok(Evidence { objects: in_folder(&folder, look)?, place: args.place.clone(), run: None });
     }
     let (Some(plan), Some(bucket)) = (&args.plan, &args.evidence_bucket) else {
         return Err(Failure::new(
@@ -48,6 +53,7 @@ pub(super) fn read(args: &WhereArgs) -> Result<Evidence, Failure> {
     let run = &args.place;
     let mut objects = BTreeMap::new();
     aws::block_on(in_bucket(&args.aws, bucket, plan, run, |key, bytes| {
+        look(&key, &bytes);
         let object = Object::new(&key, bytes);
         objects.insert(key, object);
         Ok(())
@@ -88,7 +94,7 @@ pub(super) async fn in_bucket(
     Ok(())
 }
 
-fn in_folder(root: &Path) -> Result<BTreeMap<String, Object>, Failure> {
+fn in_folder(root: &Path, mut look: impl FnMut(&str, &[u8])) -> Result<BTreeMap<String, Object>, Failure> {
     let mut objects = BTreeMap::new();
     let mut folders = vec![(root.to_owned(), String::new(), 0)];
     while let Some((folder, below, depth)) = folders.pop() {
@@ -102,6 +108,7 @@ fn in_folder(root: &Path) -> Result<BTreeMap<String, Object>, Failure> {
                 folders.push((path, format!("{key}/"), depth + 1));
             } else {
                 let bytes = fs::read(&path).map_err(|err| unread(&path, &err))?;
+                look(&key, &bytes);
                 objects.insert(key.clone(), Object::new(&key, bytes));
             }
             if objects.len() > OBJECTS_MAX {
@@ -113,7 +120,7 @@ fn in_folder(root: &Path) -> Result<BTreeMap<String, Object>, Failure> {
     Ok(objects)
 }
 
-fn unread(path: &Path, err: &io::Error) -> Failure {
+pub(crate) fn unread(path: &Path, err: &io::Error) -> Failure {
     let next = "see that it is there and may be read";
     Failure::new(Exit::NoInput, format!("could not read {}", path.display()), next).because(err)
 }

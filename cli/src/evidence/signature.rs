@@ -13,7 +13,7 @@ const P256: [u8; 26] = [
 ];
 
 /// Checks the signature among the objects of a run.
-pub(super) fn check(objects: &BTreeMap<String, Object>) -> Signed {
+pub(crate) fn check(objects: &BTreeMap<String, Object>) -> Signed {
     let content = |key: &str| objects.get(key).and_then(Object::content);
     match (content(MANIFEST), content(SIGNATURE)) {
         (Some(manifest), Some(signature)) => match by(manifest, signature) {

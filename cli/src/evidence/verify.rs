@@ -3,6 +3,7 @@
 use lifeboat_rules::evidence::verify::{Verdict, Verified, Wrong};
 use serde_json::json;
 
+use super::place::Evidence;
 use super::{judge, place};
 use crate::args::EvidenceVerifyArgs;
 use crate::exit::Exit;
@@ -12,26 +13,35 @@ use crate::output::{Report, one_line, table};
 pub(super) fn run(args: &EvidenceVerifyArgs) -> Result<Report, Failure> {
     let evidence = place::read(&args.place)?;
     let pinned = args.key.as_deref();
+    let (run, verified) = verified(&evidence, pinned)?;
+    Ok(report(&evidence.place, &run, &verified, pinned))
+}
+
+/// The run that the evidence is of, and the verdict on it.
+///
+/// # Errors
+/// `NoInput` where nothing there says of which run it is.
+pub(crate) fn verified(evidence: &Evidence, pinned: Option<&str>) -> Result<(String, Verified), Failure> {
     let mut verified = judge(&evidence.objects, pinned);
     let Some(run) = verified.run.clone() else {
         let what = format!("{} holds neither a record nor a manifest of a run", evidence.place);
         return Err(Failure::new(Exit::NoInput, what, "name the folder of one run, as `fetch` makes it"));
     };
-    if let Some(asked) = evidence.run.filter(|asked| *asked != run) {
+    if let Some(asked) = evidence.run.as_ref().filter(|asked| **asked != run) {
         let what = format!("it says that the run is {run}, and {asked} was asked for");
         verified.wrong.push(Wrong { key: "manifest.json".to_owned(), what });
         verified.verdict = Verdict::Broken;
     }
-    Ok(report(&evidence.place, &run, &verified, pinned))
+    Ok((run, verified))
 }
 
-fn report(place: &str, run: &str, verified: &Verified, pinned: Option<&str>) -> Report {
-    let Verified { verdict, plan, outcome, records, left, signed_by, wrong, unknown, .. } = verified;
-    let wrongs = match wrong.len() {
+/// The exit code that the verdict is, and the verdict in one sentence.
+pub(crate) fn told(run: &str, verified: &Verified, pinned: Option<&str>) -> (Exit, String) {
+    let wrongs = match verified.wrong.len() {
         1 => "1 thing is wrong".to_owned(),
         count => format!("{count} things are wrong"),
     };
-    let (exit, headline) = match verdict {
+    match verified.verdict {
         Verdict::Authentic => (
             Exit::Done,
             format!(
@@ -39,7 +49,7 @@ fn report(place: &str, run: &str, verified: &Verified, pinned: Option<&str>) -> 
             ),
         ),
         Verdict::Unauthenticated => {
-            let why = match (pinned, signed_by) {
+            let why = match (pinned, &verified.signed_by) {
                 (_, None) => "its manifest bears no signature",
                 (None, Some(_)) => "no --key says whose signature it has to bear",
                 (Some(_), Some(_)) => "its signature is not by the key that was given",
@@ -51,7 +61,12 @@ fn report(place: &str, run: &str, verified: &Verified, pinned: Option<&str>) -> 
             format!("open: {run} has no manifest; it goes on, was stopped, or its end was taken away"),
         ),
         Verdict::Broken => (Exit::Broken, format!("broken: {wrongs} with the evidence of {run}")),
-    };
+    }
+}
+
+fn report(place: &str, run: &str, verified: &Verified, pinned: Option<&str>) -> Report {
+    let Verified { plan, outcome, records, left, signed_by, wrong, unknown, .. } = verified;
+    let (exit, headline) = told(run, verified, pinned);
     let mut details = vec![("place", place.to_owned())];
     details.extend(plan.clone().map(|plan| ("plan", plan)));
     details.extend(outcome.clone().map(|outcome| ("outcome", outcome)));

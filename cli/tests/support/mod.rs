@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod browser;
 pub mod cloudwatch;
 pub mod evidence;
 pub mod http;
 pub mod ledger;
+pub mod report;
 pub mod route53;
 pub mod s3;
 pub mod world;
