@@ -17,11 +17,11 @@ use lifeboat_tests::world::{WorldOptions, explain};
 const FAULTS: [Fault; 2] = [Fault::AnswerLost, Fault::Killed];
 
 /// Records a run, and plays what is chosen of its calls.
-async fn play(strategy: Strategy, chosen: impl Fn(&Case) -> bool) {
+async fn play(strategy: Strategy, false_alarm: bool, chosen: impl Fn(&Case) -> bool) {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let build = || BUILT.get_or_init(|| drill::build().map_err(|why| explain(&why))).clone();
     tokio::task::spawn_blocking(build).await.unwrap().unwrap();
-    let matrix = Matrix::set(strategy, WorldOptions::default())
+    let matrix = Matrix::set(strategy, false_alarm, WorldOptions::default())
         .await
         .unwrap_or_else(|why| panic!("{}", explain(&why)));
 
@@ -36,14 +36,15 @@ async fn play(strategy: Strategy, chosen: impl Fn(&Case) -> bool) {
         );
     }
 
-    let mut cases: VecDeque<Case> = case::all(strategy, matrix.calls(), &FAULTS).into();
+    let mut cases: VecDeque<Case> = case::all(strategy, false_alarm, matrix.calls(), &FAULTS).into();
     cases.retain(chosen);
     assert!(!cases.is_empty(), "there is nothing to play");
+    let is_to_come = if false_alarm { Came::Primary } else { Came::Recovery };
     let mut wrongs = Vec::new();
     let done = |played: lifeboat_tests::matrix::result::Played| {
         println!("{:5.1} s  {:?}  {}", played.seconds, played.came, played.case.id());
         let complaints = played.complaints();
-        if !complaints.is_empty() || played.came != Came::Recovery {
+        if !complaints.is_empty() || played.came != is_to_come {
             wrongs.push(format!("{}: {:?}: {}", played.case.id(), played.outcome, complaints.join("; ")));
         }
         Ok(())
@@ -59,11 +60,18 @@ fn is_effect(case: &Case) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_survives_a_fault_at_each_of_its_effects() {
-    play(Strategy::Switch, is_effect).await;
+    play(Strategy::Switch, false, is_effect).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_survives_a_fault_at_each_batch_of_records() {
-    play(Strategy::Records, |case| is_effect(case) && case.troubles[0].call.state == "Flip the traffic")
-        .await;
+    play(Strategy::Records, false, |case| {
+        is_effect(case) && case.troubles[0].call.state == "Flip the traffic"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_alarm_comes_to_nothing_whatever_its_undo_meets() {
+    play(Strategy::Switch, true, is_effect).await;
 }

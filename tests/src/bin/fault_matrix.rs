@@ -23,6 +23,7 @@ use lifeboat_tests::world::{WorldOptions, explain};
   cargo run -p lifeboat-tests --bin fault_matrix -- --strategy switch --pairs 40 --worlds 2
   cargo run -p lifeboat-tests --bin fault_matrix -- --strategy records --resume
   cargo run -p lifeboat-tests --bin fault_matrix -- --only 'Seal the ledger' --faults killed,answer-lost
+  cargo run -p lifeboat-tests --bin fault_matrix -- --false-alarm
   cargo run -p lifeboat-tests --bin fault_matrix -- --write
 
 Exit codes: 0 every case came to an end that is allowed, 1 some did not, 64 wrong usage, 70 it could not be played."
@@ -31,6 +32,9 @@ struct Args {
     /// How traffic moves: `switch` or `records`.
     #[arg(long, default_value = "switch", value_parser = strategy)]
     strategy: Strategy,
+    /// Runs whose primary is back before they have fenced it, from where they can notice that.
+    #[arg(long)]
+    false_alarm: bool,
     /// Only these faults.
     #[arg(long, value_delimiter = ',')]
     faults: Vec<Fault>,
@@ -41,7 +45,7 @@ struct Args {
     #[arg(long)]
     skip: Vec<String>,
     /// Besides, so many pairs of faults, the same ones each time.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "false_alarm")]
     pairs: usize,
     /// Leave out what was played before, but for what went wrong. Without it the strategy's results are begun anew.
     #[arg(long)]
@@ -64,6 +68,9 @@ struct Args {
 }
 
 const STRATEGIES: [Strategy; 2] = [Strategy::Switch, Strategy::Records];
+/// What the page tells of: strategy, and whether the alarm is false.
+const PLAYED: [(Strategy, bool); 3] =
+    [(Strategy::Switch, false), (Strategy::Records, false), (Strategy::Switch, true)];
 const WRONG: u8 = 1;
 
 fn strategy(name: &str) -> Result<Strategy, String> {
@@ -90,8 +97,8 @@ fn main() -> ExitCode {
 
 fn write() -> Result<(), String> {
     let mut played = Vec::new();
-    for strategy in STRATEGIES {
-        let results = Results::path(strategy).and_then(|path| Results::open(&path, false));
+    for (strategy, false_alarm) in PLAYED {
+        let results = Results::path(strategy, false_alarm).and_then(|path| Results::open(&path, false));
         played.extend(results.map_err(|why| explain(&why))?.played().cloned());
     }
     page::print_or_write(&made::parts(&played), &[made::path()], true)
@@ -100,12 +107,13 @@ fn write() -> Result<(), String> {
 async fn play(args: &Args) -> Result<bool, WorldError> {
     let mut matrices = Vec::new();
     for _ in 0..args.worlds {
-        let matrix = Matrix::set(args.strategy, WorldOptions::default()).await?;
+        let matrix = Matrix::set(args.strategy, args.false_alarm, WorldOptions::default()).await?;
         anstream::eprintln!("logs: {}", matrix.logs().display());
         matrices.push(matrix);
     }
     let Some(calls) = matrices.first().map(Matrix::calls) else { return Ok(true) };
-    let results = Results::open(&Results::path(args.strategy)?, !args.resume && !args.list)?;
+    let results =
+        Results::open(&Results::path(args.strategy, args.false_alarm)?, !args.resume && !args.list)?;
     let cases = cases(args, calls, &results);
     if args.list {
         cases.iter().for_each(|case| println!("{}", case.id()));
@@ -124,7 +132,7 @@ async fn play(args: &Args) -> Result<bool, WorldError> {
 /// What is still to be played.
 fn cases(args: &Args, calls: &[lifeboat_tests::matrix::call::CallId], results: &Results) -> Vec<Case> {
     let faults = if args.faults.is_empty() { Fault::ALL.to_vec() } else { args.faults.clone() };
-    let mut cases = case::all(args.strategy, calls, &faults);
+    let mut cases = case::all(args.strategy, args.false_alarm, calls, &faults);
     cases.extend(case::pairs(args.strategy, calls, args.pairs));
     // What went wrong is played again as it was.
     let wrong = results.played().filter(|played| !played.complaints().is_empty());

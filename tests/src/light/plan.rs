@@ -8,14 +8,12 @@ use serde_json::{Value, json};
 use super::Setting;
 use crate::world::places;
 
-/// Port 1 of loopback: refused at once, and nobody listens there.
-const DEAD_PRIMARY: &str = "http://127.0.0.1:1/health";
-
 /// What of the plan is known once the foundation is there.
 pub(super) struct Made<'a> {
     pub(super) log_bucket: &'a str,
     pub(super) zone_id: &'a str,
     pub(super) health_check: Option<&'a str>,
+    pub(super) primary: SocketAddr,
     pub(super) exchange: SocketAddr,
 }
 
@@ -28,7 +26,7 @@ pub(super) fn plan(setting: &Setting, made: &Made<'_>) -> Value {
         "regions": { "primary": "eu-west-1", "recovery": "eu-central-1" },
         "objectives": { "rto_seconds": 7200 },
         "probe": {
-            "primary": [DEAD_PRIMARY],
+            "primary": [format!("http://{}/health", made.primary)],
             "recovery": format!("http://{}/health", made.exchange),
             "timeout_seconds": 1,
             "attempts": 1,

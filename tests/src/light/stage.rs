@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use super::exchange::Place;
 use super::plan::{Made, plan};
+use super::primary::PrimaryHealth;
 use crate::world::deploy::{StackSpec, create_foundation, create_stack, upload_packages};
 use crate::world::error::{Doing as _, WorldError};
 use crate::world::{Clients, World, clients, places};
@@ -60,6 +61,8 @@ pub struct Stage {
     pub alarm: String,
     /// The zone, as Route 53 spells it.
     pub zone_id: String,
+    /// What a probe of the primary is told: out of order, from the beginning.
+    pub primary: PrimaryHealth,
     /// Route 53, straight to the emulator.
     pub route53: aws_sdk_route53::Client,
     packages: Packages,
@@ -134,11 +137,12 @@ impl Stage {
             .parameter("DnsServer", world.dns_address().to_string());
         let orchestrator = create_stack(&clients, &orchestrator).await?;
 
-        let place = Place::take().await?;
+        let (primary, place) = (PrimaryHealth::serve().await?, Place::take().await?);
         let made = Made {
             log_bucket: &log_bucket,
             zone_id: zone_id.trim_start_matches("/hostedzone/"),
             health_check: foundation.outputs.get("HealthCheckId").map(String::as_str),
+            primary: primary.address(),
             exchange: place.address(),
         };
         let file = world.run().file(&format!("{name}.yaml"));
@@ -157,6 +161,7 @@ impl Stage {
             control_bucket,
             evidence_bucket,
             zone_id,
+            primary,
             packages,
             environment,
         };

@@ -73,6 +73,9 @@ impl Trouble {
 pub struct Case {
     /// How traffic moves.
     pub strategy: Strategy,
+    /// Whether the primary is back before the run has fenced it: nothing should come of the run.
+    #[serde(default)]
+    pub false_alarm: bool,
     /// What goes wrong: one trouble, or a pair in the order of the run.
     pub troubles: Vec<Trouble>,
 }
@@ -83,7 +86,8 @@ impl Case {
         let troubles = self.troubles.iter().map(|Trouble { call, fault }| {
             format!("{}: {} {}", call.state, call.told(), fault.to_string().to_uppercase())
         });
-        format!("{} | {}", self.strategy, troubles.collect::<Vec<_>>().join(" + "))
+        let kind = if self.false_alarm { ", false alarm" } else { "" };
+        format!("{}{kind} | {}", self.strategy, troubles.collect::<Vec<_>>().join(" + "))
     }
 
     /// Which of two ways out a person takes where there are two: half of the cases go on, half go back.
@@ -93,11 +97,11 @@ impl Case {
 }
 
 /// Every call with every fault.
-pub fn all(strategy: Strategy, calls: &[CallId], faults: &[Fault]) -> Vec<Case> {
+pub fn all(strategy: Strategy, false_alarm: bool, calls: &[CallId], faults: &[Fault]) -> Vec<Case> {
     let of_call = |call: &CallId| {
         let faults = faults.iter().filter(|fault| fault.is_for(call));
         let troubles = faults.map(|fault| Trouble { call: call.clone(), fault: *fault });
-        troubles.map(|trouble| Case { strategy, troubles: vec![trouble] }).collect::<Vec<_>>()
+        troubles.map(|trouble| Case { strategy, false_alarm, troubles: vec![trouble] }).collect::<Vec<_>>()
     };
     calls.iter().flat_map(of_call).collect()
 }
@@ -105,7 +109,7 @@ pub fn all(strategy: Strategy, calls: &[CallId], faults: &[Fault]) -> Vec<Case> 
 /// `count` pairs of faults at two calls, spread over all of them; the same ones each time.
 pub fn pairs(strategy: Strategy, calls: &[CallId], count: usize) -> Vec<Case> {
     // By name, since which of the calls side by side comes first is chance.
-    let mut singles = all(strategy, calls, &Fault::ALL);
+    let mut singles = all(strategy, false, calls, &Fault::ALL);
     singles.sort_by_key(Case::id);
     let mut pairs: Vec<Case> = Vec::new();
     // Each number is taken once, so there are as many numbers as tries.
@@ -120,7 +124,7 @@ pub fn pairs(strategy: Strategy, calls: &[CallId], count: usize) -> Vec<Case> {
         if troubles[0].fault == Fault::Failing || troubles[0].call == troubles[1].call {
             continue;
         }
-        let pair = Case { strategy, troubles: troubles.to_vec() };
+        let pair = Case { strategy, false_alarm: false, troubles: troubles.to_vec() };
         if !pairs.contains(&pair) {
             pairs.push(pair);
         }
@@ -153,9 +157,11 @@ mod tests {
 
     #[test]
     fn every_call_meets_every_fault_and_only_effects_a_killer() {
-        let cases = all(Strategy::Switch, &calls(), &Fault::ALL);
+        let cases = all(Strategy::Switch, false, &calls(), &Fault::ALL);
         assert_eq!(cases.len(), 11);
         assert_eq!(cases[10].id(), "switch | Seal the ledger: s3 PUT 2 KILLED");
+        let false_alarms = all(Strategy::Switch, true, &calls(), &[Fault::Killed]);
+        assert_eq!(false_alarms[0].id(), "switch, false alarm | Seal the ledger: s3 PUT 2 KILLED");
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl Ground {
     /// Takes away all that a run or a person has left, begins the ledger anew, and lets the primary trade. Nothing of this passes
     /// the proxy.
     pub(super) async fn set_back(&self, stage: &Stage) -> Result<Ready, WorldError> {
+        stage.primary.set_well(false);
         let (stacks, control, log, evidence, traffic) = tokio::join!(
             self.take_stacks_away(stage, |_| true),
             empty(stage, &stage.control_bucket, &BEFORE_ANY_RUN),

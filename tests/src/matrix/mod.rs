@@ -4,6 +4,7 @@
 
 pub mod call;
 pub mod case;
+mod false_alarm;
 mod ground;
 mod judge;
 pub mod page;
@@ -34,6 +35,8 @@ pub use way_out::Way;
 const RUN_WITHIN: Duration = Duration::from_secs(720);
 /// A case in which a fault has met nothing is played again: which of two calls side by side came first was chance.
 const PLAYED_AGAIN: u32 = 2;
+/// The state in which a false alarm is noticed: what a run calls before is the same whether or not it is one.
+const NOTICED_IN: &str = "Confirm the outage again";
 
 /// A world on which cases are played, one after the other.
 pub struct Matrix {
@@ -42,15 +45,24 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// Brings a world up, and records the calls of a run that nothing happens to.
+    /// Brings a world up, and records the calls of a run that nothing happens to; of a false alarm those alone that come once it can
+    /// be noticed.
     ///
     /// # Errors
     /// The step that failed, with its cause.
-    pub async fn set(strategy: Strategy, options: WorldOptions) -> Result<Matrix, WorldError> {
+    pub async fn set(
+        strategy: Strategy,
+        false_alarm: bool,
+        options: WorldOptions,
+    ) -> Result<Matrix, WorldError> {
         let ground = Ground::set(strategy, options).await?;
         // The first run is on cold Lambdas, and the second one's calls are those that count.
-        record(&ground, &ground.stages[0]).await?;
-        let calls = record(&ground, &ground.stages[1]).await?;
+        record(&ground, &ground.stages[0], false_alarm).await?;
+        let mut calls = record(&ground, &ground.stages[1], false_alarm).await?;
+        if false_alarm {
+            let noticed = calls.iter().position(|call| call.state == NOTICED_IN).unwrap_or(calls.len());
+            calls.drain(..noticed);
+        }
         Ok(Matrix { ground, calls })
     }
 

@@ -16,6 +16,16 @@ use crate::world::places;
 /// What a case should take at most, in seconds.
 const SECONDS_AIM: f64 = 10.0;
 
+/// What is played: strategy, what it is, whether the alarm is false, and how many faults. Of a false alarm nothing comes that the
+/// strategies do differently.
+const KINDS: [(Strategy, &str, bool, usize); 5] = [
+    (Strategy::Switch, "one fault", false, 1),
+    (Strategy::Switch, "two faults", false, 2),
+    (Strategy::Switch, "one fault, a false alarm", true, 1),
+    (Strategy::Records, "one fault", false, 1),
+    (Strategy::Records, "two faults", false, 2),
+];
+
 /// The page.
 pub fn path() -> PathBuf {
     places::repository().join("tests/FAULT_MATRIX.md")
@@ -23,18 +33,22 @@ pub fn path() -> PathBuf {
 
 /// The parts, of all that was played.
 pub fn parts(played: &[Played]) -> Parts {
-    let of = |strategy: Strategy, troubles: usize| -> Vec<&Played> {
-        let of = played.iter().filter(|one| one.case.strategy == strategy);
-        of.filter(|one| one.case.troubles.len() == troubles).collect()
-    };
-    let pairs = [of(Strategy::Switch, 2), of(Strategy::Records, 2)];
+    let single = |strategy: Strategy| of(played, strategy, false, 1);
+    let pairs = [of(played, Strategy::Switch, false, 2), of(played, Strategy::Records, false, 2)];
     Parts::from([
         ("summary", summary(played)),
         ("faults", by_fault(played)),
-        ("switch", table(&of(Strategy::Switch, 1))),
-        ("records", table(&of(Strategy::Records, 1))),
+        ("switch", table(&single(Strategy::Switch))),
+        ("records", table(&single(Strategy::Records))),
+        ("false-alarm", table(&of(played, Strategy::Switch, true, 1))),
         ("pairs", of_pairs(&pairs.concat())),
     ])
+}
+
+fn of(played: &[Played], strategy: Strategy, false_alarm: bool, troubles: usize) -> Vec<&Played> {
+    let of = played.iter().map(|one| (&one.case, one));
+    let of = of.filter(|(case, _)| (case.strategy, case.false_alarm) == (strategy, false_alarm));
+    of.filter(|(case, _)| case.troubles.len() == troubles).map(|(_, one)| one).collect()
 }
 
 fn summary(played: &[Played]) -> String {
@@ -42,37 +56,32 @@ fn summary(played: &[Played]) -> String {
         "| | calls | cases | (a) primary serves | (b) recovery serves | (c) halted, way out taken | forbidden or unexplained | \
          seconds: median, longest | over 10 s |\n|---|---|---|---|---|---|---|---|---|"
             .to_owned();
-    for strategy in [Strategy::Switch, Strategy::Records] {
-        for (what, troubles) in [("one fault", 1), ("two faults", 2)] {
-            let of: Vec<&Played> = played
-                .iter()
-                .filter(|one| one.case.strategy == strategy && one.case.troubles.len() == troubles)
-                .collect();
-            if of.is_empty() {
-                let _ = write!(text, "\n| `{strategy}`, {what} | | not played | | | | | | |");
-                continue;
-            }
-            let calls: BTreeSet<String> = of
-                .iter()
-                .map(|one| &one.case.troubles[0].call)
-                .map(|call| call.state.clone() + &call.told())
-                .collect();
-            let mut seconds: Vec<f64> = of.iter().map(|one| one.seconds).collect();
-            seconds.sort_by(f64::total_cmp);
-            let (median, longest) = (seconds[seconds.len() / 2], seconds[seconds.len() - 1]);
-            let came = |came: Came| of.iter().filter(|one| well(one) && one.came == came).count();
-            let wrong = of.iter().filter(|one| !well(one)).count();
-            let over = seconds.iter().filter(|seconds| **seconds > SECONDS_AIM).count();
-            let _ = write!(
-                text,
-                "\n| `{strategy}`, {what} | {} | {} | {} | {} | {} | {wrong} | {median:.1}, {longest:.1} | {over} |",
-                calls.len(),
-                of.len(),
-                came(Came::Primary),
-                came(Came::Recovery),
-                came(Came::Halted),
-            );
+    for (strategy, what, false_alarm, troubles) in KINDS {
+        let of = of(played, strategy, false_alarm, troubles);
+        if of.is_empty() {
+            let _ = write!(text, "\n| `{strategy}`, {what} | | not played | | | | | | |");
+            continue;
         }
+        let calls: BTreeSet<String> = of
+            .iter()
+            .map(|one| &one.case.troubles[0].call)
+            .map(|call| call.state.clone() + &call.told())
+            .collect();
+        let mut seconds: Vec<f64> = of.iter().map(|one| one.seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        let (median, longest) = (seconds[seconds.len() / 2], seconds[seconds.len() - 1]);
+        let came = |came: Came| of.iter().filter(|one| well(one) && one.came == came).count();
+        let wrong = of.iter().filter(|one| !well(one)).count();
+        let over = seconds.iter().filter(|seconds| **seconds > SECONDS_AIM).count();
+        let _ = write!(
+            text,
+            "\n| `{strategy}`, {what} | {} | {} | {} | {} | {} | {wrong} | {median:.1}, {longest:.1} | {over} |",
+            calls.len(),
+            of.len(),
+            came(Came::Primary),
+            came(Came::Recovery),
+            came(Came::Halted),
+        );
     }
     text
 }

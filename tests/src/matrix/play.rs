@@ -8,6 +8,7 @@ use futures::future::join_all;
 use lifeboat_rules::evidence::Manifest;
 
 use super::case::{Case, Trouble};
+use super::false_alarm;
 use super::ground::{Ground, Ready};
 use super::judge::{self, Came};
 use super::primary::Primary;
@@ -35,20 +36,31 @@ const ARRIVES_WITHIN: Duration = Duration::from_secs(6);
 const QUIET_WITHIN: Duration = Duration::from_secs(15);
 
 /// The calls of a run that nothing happens to.
-pub(super) async fn record(ground: &Ground, stage: &Stage) -> Result<Vec<call::CallId>, WorldError> {
+pub(super) async fn record(
+    ground: &Ground,
+    stage: &Stage,
+    is_false_alarm: bool,
+) -> Result<Vec<call::CallId>, WorldError> {
     let mut primary = ground.set_back(stage).await?.begin(ground, stage).await?;
     let before = ground.world.proxy().count();
-    let run = start(stage).await?;
-    let end = runs::follow(stage, &run, RUN_WITHIN).await?;
+    let run = async {
+        let run = start(stage).await?;
+        runs::follow(stage, &run, RUN_WITHIN).await
+    };
+    let end = match is_false_alarm {
+        true => false_alarm::beside(&ground.world, stage, &mut primary, run).await?,
+        false => run.await?,
+    };
     let journal = ground.world.proxy().calls_since(before);
     let (came, wrongs) = look_and_judge(ground, stage, &mut primary, &end).await?;
-    if (came, wrongs.is_empty()) != (Came::Recovery, true) {
+    let is_to_come = if is_false_alarm { Came::Primary } else { Came::Recovery };
+    if (came, wrongs.is_empty()) != (is_to_come, true) {
         return Err(WorldError::failed(
             "record a run that nothing happens to",
             format!("{end:?}: {wrongs:?}"),
         ));
     }
-    call::of_run(stage, &run, &journal)
+    call::of_run(stage, &end.name, &journal)
 }
 
 /// Plays a case on a stage that is ready for it.
@@ -71,7 +83,11 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
         made.iter().zip(&case.troubles).map(|(made, trouble)| made.see_to(&ground.world, stage, trouble)),
     );
     let in_vain = case.troubles.iter().any(Trouble::stops_the_trigger);
-    let (run, end) = run_beside(stage, in_vain, seen_to).await?;
+    let run = run_beside(stage, in_vain, seen_to);
+    let (run, end) = match case.false_alarm {
+        true => false_alarm::beside(&ground.world, stage, &mut primary, run).await?,
+        false => run.await?,
+    };
     let met: Vec<u64> = made.iter().map(Made::met).collect();
     drop(made);
     quiet(ground, before).await?;
@@ -84,6 +100,9 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
             (Came::Halted, judge::forbidden(&seen, &stored.0, &stored.1))
         }
     };
+    if case.false_alarm && came == Came::Recovery {
+        wrongs.push("a primary that is well was failed over from".to_owned());
+    }
     // Behind the manifest comes its signature alone: a run that cannot write it has its manifest, and is not signed.
     let closing = case.troubles.iter().any(|trouble| trouble.call.state == CLOSE);
     let may_be_unsigned = run.as_deref().filter(|_| closing);
@@ -100,8 +119,9 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
             wrongs.push(format!("nobody says that {taken:?} is the way out"));
         }
         let halted = run.as_deref().unwrap_or("nothing");
-        wrongs
-            .extend(taken.take(ground, stage, &mut primary, halted, is_closed(&run, closed.as_ref())).await?);
+        wrongs.extend(
+            taken.take(ground, stage, &mut primary, case, halted, is_closed(&run, closed.as_ref())).await?,
+        );
         wrongs.extend(seen::evidence(stage, may_be_unsigned).await?);
         way = Some(taken);
     }

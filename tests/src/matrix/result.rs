@@ -76,8 +76,9 @@ impl Results {
     ///
     /// # Errors
     /// Where the target folder cannot be told.
-    pub fn path(strategy: Strategy) -> Result<PathBuf, WorldError> {
-        Ok(places::target()?.join(format!("fault-matrix/{strategy}.ndjson")))
+    pub fn path(strategy: Strategy, false_alarm: bool) -> Result<PathBuf, WorldError> {
+        let kind = if false_alarm { "-false-alarm" } else { "" };
+        Ok(places::target()?.join(format!("fault-matrix/{strategy}{kind}.ndjson")))
     }
 
     /// Reads what was played; none of it where this begins anew.

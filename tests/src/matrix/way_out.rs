@@ -7,7 +7,7 @@ use super::ground::Ground;
 use super::judge::{self, Pen, primary_serves, recovery_serves};
 use super::primary::Primary;
 use super::seen::{Seen, manifest};
-use super::{RUN_WITHIN, case::Case};
+use super::{RUN_WITHIN, case::Case, false_alarm};
 use crate::light::Stage;
 use crate::light::runs::{self, End};
 use crate::world::error::WorldError;
@@ -53,6 +53,7 @@ impl Way {
         ground: &Ground,
         stage: &Stage,
         primary: &mut Primary,
+        case: &Case,
         halted: &str,
         closed: bool,
     ) -> Result<Vec<String>, WorldError> {
@@ -65,7 +66,12 @@ impl Way {
             Way::NewRun => {
                 let name = format!("by-hand-{halted}");
                 runs::by_hand(stage, &name, "the last one has halted").await?;
-                let end = runs::follow(stage, &name, RUN_WITHIN).await?;
+                let run = runs::follow(stage, &name, RUN_WITHIN);
+                // Where the primary is well again, all that is left for a run to do is to find it so.
+                let (end, is_to_come) = match case.false_alarm {
+                    true => (false_alarm::trading(primary, run).await?, "StoodDown"),
+                    false => (run.await?, "Recovered"),
+                };
                 let stored = stored_behind(stage, primary).await?;
                 // What the halted run has left standing is a person's to delete.
                 ground.take_stacks_away(stage, |run| run != name).await?;
@@ -73,7 +79,7 @@ impl Way {
                 let closing = manifest(stage, &name).await?;
                 let (_, mut wrongs) = judge::run(&end, closing.as_ref(), &seen);
                 wrongs.extend(judge::forbidden(&seen, &stored.0, &stored.1));
-                if end.outcome != "Recovered" {
+                if end.outcome != is_to_come {
                     wrongs.push(format!("the new run ended as {}: {}", end.outcome, end.reason));
                 }
                 Ok(wrongs)
