@@ -7,8 +7,9 @@ use std::fs;
 use lifeboat_rules::Outcome;
 use lifeboat_rules::evidence::chain::is_record;
 use lifeboat_rules::evidence::verify::{MANIFEST, SIGNATURE};
-use lifeboat_rules::evidence::{Manifest, Record, account};
-use support::evidence::{Files, files, fingerprint, fixture, records};
+use lifeboat_rules::evidence::{Manifest, Phase, Record, account};
+use serde_json::json;
+use support::evidence::{Files, files, fingerprint, fixture, late_outcome, records};
 use support::s3::S3;
 use support::{Folder, Run};
 
@@ -93,7 +94,8 @@ fn a_manifest_accounts_for_the_run_as_its_records_do() {
     let manifest: Manifest = serde_json::from_slice(&files[MANIFEST]).expect("a manifest");
     let read = |key: &String| Some((key.clone(), serde_json::from_slice(files.get(key)?).ok()?));
     let all: Vec<(String, Record)> = files.keys().filter(|key| is_record(key)).filter_map(read).collect();
-    let told = account(manifest.admitted.as_ref(), Outcome::Recovered, &manifest.records, &all);
+    let stacks = ["aex-cluster-e3", "aex-exchange-e3"].map(str::to_owned);
+    let told = account(manifest.admitted.as_ref(), Outcome::Recovered, &stacks, &manifest.records, &all);
     assert_eq!(manifest.account.as_ref(), Some(&told));
     let states: Vec<&str> = told.phases.iter().map(|phase| phase.state.as_str()).collect();
     assert_eq!(states.len(), 14, "{states:?}");
@@ -111,8 +113,52 @@ fn a_manifest_accounts_for_the_run_as_its_records_do() {
     let named = [&told.observations, &told.ledger_proof, &told.fence_proof, &told.recovered];
     assert!(named.into_iter().all(|keys| keys.len() == 2 && keys.iter().all(|key| files.contains_key(key))));
     // Of a run that did not recover neither is said.
-    let halted = account(manifest.admitted.as_ref(), Outcome::Halted, &manifest.records, &all);
+    let halted = account(manifest.admitted.as_ref(), Outcome::Halted, &stacks, &manifest.records, &all);
     assert_eq!((halted.rto, halted.rpo), (None, None));
+    // What a launch has begun may stand, whether it came to an end or not; where none has begun nothing does.
+    let left_by = |is_there: &dyn Fn(&Record) -> bool| {
+        let some: Vec<_> = all.iter().filter(|(_, record)| is_there(record)).cloned().collect();
+        account(None, Outcome::Halted, &stacks, &manifest.records, &some).stacks.left_standing
+    };
+    let launches = |record: &Record| record.step.name == "Launch the stacks";
+    assert_eq!(left_by(&|record| !(launches(record) && record.phase == Phase::Outcome)), stacks);
+    assert_eq!(left_by(&|record| !launches(record)), Vec::<String>::new());
+}
+
+#[test]
+fn an_outcome_that_comes_when_the_run_is_closed_is_vouched_for_by_nobody_and_changes_nothing() {
+    let (whole, key) = (files("recovers"), fingerprint());
+    let judged = |files: &Files| {
+        let folder = beside(files);
+        let verified = folder.lifeboat(&["--json", "evidence", "verify", "run", "--key", &key]);
+        let shown = folder.lifeboat(&["--json", "evidence", "show", "run"]).json();
+        (verified.code, verified.json(), shown)
+    };
+    let (_, before, shown_before) = judged(&whole);
+    let (late, outcome) =
+        late_outcome(&whole, "Claim-the-epoch-0-", json!({ "result": { "verdict": "Fenced" } }));
+    let mut files = whole.clone();
+    files.insert(late.clone(), serde_json::to_vec(&outcome).expect("JSON"));
+    let (code, after, shown) = judged(&files);
+    assert_eq!((code, &after["verdict"], &after["late"]), (2, &json!("authentic"), &json!([late])));
+    for fact in ["unknown", "records", "left", "outcome", "wrong"] {
+        assert_eq!(after[fact], before[fact], "{fact}");
+    }
+    assert_eq!(
+        (&shown["account"], &shown["manifest"]),
+        (&shown_before["account"], &shown_before["manifest"])
+    );
+    let told = beside(&files).lifeboat(&["evidence", "verify", "run", "--key", &key]).out;
+    assert!(told.contains("Late, and vouched for by nobody") && told.contains(&late), "{told}");
+
+    // It has to follow the very intent of its call; whatever else comes was added.
+    let elsewhere = Record { previous: vec!["0".repeat(64)], ..outcome.clone() };
+    let nowhere = Record { previous: vec![], ..outcome };
+    for forged in [elsewhere, nowhere] {
+        files.insert(late.clone(), serde_json::to_vec(&forged).expect("JSON"));
+        let (code, after, _) = judged(&files);
+        assert_eq!((code, &after["late"]), (1, &json!([])), "{after}");
+    }
 }
 
 #[test]

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use lifeboat::evidence::judge;
+use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::evidence::verify::{MANIFEST, Object, SIGNATURE, Verdict, Verified};
-use support::evidence::{Files, Forger, files, fingerprint, lie, records};
+use serde_json::json;
+use support::evidence::{Files, Forger, files, fingerprint, late_outcome, lie, records};
 
 const CASES: u64 = 2_000;
 
@@ -160,24 +162,37 @@ fn another_key(rng: &mut Rng, files: &mut Files, forger: &Forger) -> Done {
     Done { kind: "another key", named: vec![SIGNATURE.to_owned()] }
 }
 
+/// An outcome is written, truly or by somebody else, when the run is closed: of a call that was cut off, or of the close itself.
+fn come_late(rng: &mut Rng, files: &mut Files) -> Done {
+    let of = *rng.choice(&["Claim-the-epoch-0-", "Close-the-run-0-"]).expect("an intent");
+    let (key, mut outcome) = late_outcome(files, of, json!({ "result": { "verdict": "Claimed" } }));
+    if rng.bool() {
+        outcome.previous = vec![sha256(outcome.request_id.as_bytes())];
+    }
+    files.insert(key.clone(), serde_json::to_vec(&outcome).expect("JSON"));
+    Done { kind: "come late", named: vec![key] }
+}
+
 #[test]
 fn nothing_that_was_changed_passes_for_the_runs_own() {
     let cases = std::env::var("LIFEBOAT_CASES").map_or(CASES, |cases| cases.parse().expect("a number"));
     let (run, other, pinned) = (files("recovers"), files("refused"), fingerprint());
-    assert_eq!(judged(&run, Some(&pinned)).verdict, Verdict::Authentic);
+    let whole = judged(&run, Some(&pinned));
+    assert_eq!((whole.verdict, &whole.late), (Verdict::Authentic, &vec![]));
     assert_eq!(judged(&other, Some(&pinned)).verdict, Verdict::Authentic);
     let forger = Forger::new();
     let (mut kinds, mut verdicts) = (BTreeMap::<&str, u64>::new(), BTreeMap::<String, u64>::new());
     for seed in 0..cases {
         let mut rng = Rng::with_seed(seed);
         let mut files = run.clone();
-        let done = match seed % 7 {
+        let done = match seed % 8 {
             0 => edit(&mut rng, &mut files),
             1 => remove(&mut rng, &mut files),
             2 => add(&mut rng, &mut files, &other),
             3 => reorder(&mut rng, &mut files),
             4 => cut_the_tail(&mut rng, &mut files),
             5 => swap_runs(&mut rng, &mut files, &other),
+            6 => come_late(&mut rng, &mut files),
             _ => another_key(&mut rng, &mut files, &forger),
         };
         if files == run {
@@ -185,7 +200,15 @@ fn nothing_that_was_changed_passes_for_the_runs_own() {
             continue;
         }
         let found = judged(&files, Some(&pinned));
-        assert_ne!(found.verdict, Verdict::Authentic, "case {seed}, {}", done.kind);
+        if found.verdict == Verdict::Authentic {
+            // Then all that is new is told to be late, and nothing rests on it.
+            assert!(!found.late.is_empty(), "case {seed}, {}", done.kind);
+            let late: Vec<_> = found.late.iter().map(|key| files.remove(key)).collect();
+            assert!(files == run && !late.contains(&None), "case {seed}, {}", done.kind);
+            assert_eq!(found.unknown, whole.unknown, "case {seed}, {}", done.kind);
+            *verdicts.entry("Authentic, and something late".to_owned()).or_default() += 1;
+            continue;
+        }
         // Which objects there were is what the manifest says: of one that is not the run's own nothing can be asked.
         let can_be_named = files.get(MANIFEST) == run.get(MANIFEST) || done.kind == "another key";
         for key in done.named.iter().filter(|_| can_be_named) {
@@ -196,5 +219,5 @@ fn nothing_that_was_changed_passes_for_the_runs_own() {
         *verdicts.entry(format!("{:?}", found.verdict)).or_default() += 1;
     }
     println!("{kinds:?}\n{verdicts:?}");
-    assert!(kinds.len() >= 7, "every kind was tried: {kinds:?}");
+    assert!(kinds.len() >= 8, "every kind was tried: {kinds:?}");
 }

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<Report, Failure> {
     };
     // Of a run that is open nothing is known of its end.
     let told = manifest.as_ref().and_then(|manifest| manifest.account.clone());
-    let told = told.unwrap_or_else(|| account(None, Outcome::Halted, &[], &records));
+    let told = told.unwrap_or_else(|| account(None, Outcome::Halted, &[], &[], &records));
     let mut details = vec![("place", evidence.place.clone())];
     match &manifest {
         Some(manifest) => details.extend(of_manifest(manifest)),

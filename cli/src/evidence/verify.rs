@@ -42,10 +42,21 @@ pub(crate) fn told(run: &str, verified: &Verified, pinned: Option<&str>) -> (Exi
         count => format!("{count} things are wrong"),
     };
     match verified.verdict {
-        Verdict::Authentic => (
+        Verdict::Authentic if verified.late.is_empty() => (
             Exit::Done,
             format!(
                 "authentic: the evidence of {run} is complete and unchanged, signed by the key that was given"
+            ),
+        ),
+        Verdict::Authentic => (
+            Exit::Unproven,
+            format!(
+                "authentic: what was signed of {run} is complete and unchanged; {} that came when it was closed, and nobody \
+                 vouches for, lies beside it",
+                match verified.late.len() {
+                    1 => "1 outcome".to_owned(),
+                    count => format!("{count} outcomes"),
+                }
             ),
         ),
         Verdict::Unauthenticated => {
@@ -65,7 +76,7 @@ pub(crate) fn told(run: &str, verified: &Verified, pinned: Option<&str>) -> (Exi
 }
 
 fn report(place: &str, run: &str, verified: &Verified, pinned: Option<&str>) -> Report {
-    let Verified { plan, outcome, records, left, signed_by, wrong, unknown, .. } = verified;
+    let Verified { plan, outcome, records, left, signed_by, wrong, unknown, late, .. } = verified;
     let (exit, headline) = told(run, verified, pinned);
     let mut details = vec![("place", place.to_owned())];
     details.extend(plan.clone().map(|plan| ("plan", plan)));
@@ -76,6 +87,10 @@ fn report(place: &str, run: &str, verified: &Verified, pinned: Option<&str>) -> 
     if !wrong.is_empty() {
         let rows = wrong.iter().map(|wrong| [one_line(&wrong.key), one_line(&wrong.what)]);
         tables.push(("Wrong", table(["object", "what"], rows)));
+    }
+    if !late.is_empty() {
+        let rows = late.iter().map(|key| [one_line(key)]);
+        tables.push(("Late, and vouched for by nobody", table(["object"], rows)));
     }
     let warnings = unknown
         .iter()

@@ -9,7 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use lifeboat_rules::evidence::chain::is_record;
 use lifeboat_rules::evidence::verify::{MANIFEST, SIGNATURE};
-use lifeboat_rules::evidence::{Manifest, Record, SIGNATURE_ALGORITHM, Signature, sha256};
+use lifeboat_rules::evidence::{Manifest, Phase, Record, SIGNATURE_ALGORITHM, Signature, sha256};
 use serde_json::Value;
 
 /// The objects of a run by their keys below its prefix.
@@ -57,6 +57,17 @@ pub fn records(files: &Files) -> Vec<String> {
         .collect();
     records.sort_by(|(one, _), (other, _)| (one.at, &one.previous).cmp(&(other.at, &other.previous)));
     records.into_iter().map(|(_, key)| key).collect()
+}
+
+/// The outcome that a call would leave whose intent, with `of` in its name, has none: its key, and the record.
+pub fn late_outcome(files: &Files, of: &str, body: Value) -> (String, Record) {
+    let intent =
+        files.keys().find(|key| key.contains(of) && key.ends_with("-intent.json")).expect("an intent");
+    let outcome = intent.replace("-intent.json", "-outcome.json");
+    assert!(!files.contains_key(&outcome), "{intent} has its outcome");
+    let begun: Record = serde_json::from_slice(&files[intent]).expect("a record");
+    let previous = vec![sha256(&files[intent])];
+    (outcome, Record { phase: Phase::Outcome, s3_at: None, previous, body, ..begun })
 }
 
 /// Somebody who has a key of his own.

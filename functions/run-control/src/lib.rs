@@ -362,7 +362,8 @@ async fn manifest(
     };
     let (listed, records) = aws::read_records(context, &prefix(plan, &step.run)).await?;
     let run = request.run.as_ref();
-    let deployment = Deployment { templates: templates(context, run).await, ..deployment.clone() };
+    let (templates, stacks) = stacks(context, run).await;
+    let deployment = Deployment { templates, ..deployment.clone() };
     Ok(Manifest {
         plan: plan.to_owned(),
         run: step.run.clone(),
@@ -372,16 +373,20 @@ async fn manifest(
         closed_at: Timestamp::UNIX_EPOCH,
         facts,
         deployment: Some(deployment),
-        account: Some(account(run, outcome, &listed, &records)),
+        account: Some(account(run, outcome, &stacks, &listed, &records)),
         records: listed,
     })
 }
 
-/// The templates of the run's stacks; none where its plan cannot be read: a run is closed all the same.
-async fn templates(context: &Context, run: Option<&Run>) -> Vec<Template> {
-    let Some(run) = run else { return vec![] };
-    let stacks = context.plan(&run.plan).await.map(|plan| plan.stacks).unwrap_or_default();
-    stacks.into_iter().map(|stack| Template { stack: stack.name, key: stack.template }).collect()
+/// The templates of the run's stacks, and their full names once it has claimed an epoch; none where its plan cannot be read: a run
+/// is closed all the same.
+async fn stacks(context: &Context, run: Option<&Run>) -> (Vec<Template>, Vec<String>) {
+    let Some(run) = run else { return Default::default() };
+    let Ok(plan) = context.plan(&run.plan).await else { return Default::default() };
+    let named = |epoch| plan.stacks.iter().map(|stack| plan.stack_name(&stack.name, epoch)).collect();
+    let names = run.epoch.map(named).unwrap_or_default();
+    let templates = plan.stacks.into_iter().map(|stack| Template { stack: stack.name, key: stack.template });
+    (templates.collect(), names)
 }
 
 async fn close(

@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use lifeboat_rules::evidence::chain::{Heads, READ_MAX, is_record};
+use lifeboat_rules::evidence::chain::{FIRST, Heads, is_record, read_max};
 use lifeboat_rules::evidence::{Phase, Record, prefix, record_key, sha256};
 use lifeboat_rules::{Request, Step, StepError};
 use serde_json::Value;
@@ -38,7 +38,8 @@ impl Context {
     /// # Errors
     /// `Transient` where it is not known to be stored; `InputInvalid` where the step names no plan; `Defect`.
     pub(crate) async fn intent(&self, begun: &Begun<'_>, request: Value) -> Result<String, StepError> {
-        let (heads, s3_at) = self.heads(&begun.step).await?;
+        let action = request["action"].as_object().and_then(|action| action.keys().next());
+        let (heads, s3_at) = self.heads(&begun.step, action.map_or("", String::as_str)).await?;
         self.record(begun, Phase::Intent, heads, s3_at, request).await
     }
 
@@ -55,23 +56,34 @@ impl Context {
         self.record(begun, Phase::Outcome, vec![intent], None, body).await
     }
 
-    /// The heads of the run's chain, and S3's clock.
-    async fn heads(&self, step: &Step) -> Result<(Vec<String>, Option<Timestamp>), StepError> {
+    /// The heads of the run's chain, and S3's clock. One record that cannot be read does not end a failover: it is passed over,
+    /// and named by the manifest alone. Where none can be read there is nothing to name, and only what begins a run may do that.
+    async fn heads(&self, step: &Step, action: &str) -> Result<(Vec<String>, Option<Timestamp>), StepError> {
         let bucket = &self.evidence_bucket;
         let (records, s3_at) = self.records_of(&prefix(step.plan_name()?, &step.run)).await?;
-        let mut heads = Heads::default();
-        for some in records[..records.len().min(READ_MAX)].chunks(READS_IN_FLIGHT) {
+        let (mut heads, mut unread) = (Heads::default(), None);
+        for some in records[..records.len().min(read_max(action))].chunks(READS_IN_FLIGHT) {
             if heads.is_behind(some[0].stored_at) {
                 break;
             }
             let reads = stream::iter(some).map(|record| self.store.get(bucket, &record.key, None));
-            let read: Vec<_> = reads.buffered(READS_IN_FLIGHT).try_collect().await?;
-            for (record, bytes) in some.iter().zip(read) {
+            let read: Vec<_> = reads.buffered(READS_IN_FLIGHT).collect().await;
+            for (record, read) in some.iter().zip(read) {
                 let gone = || StepError::defect(format!("evidence {} was listed and is gone", record.key));
-                heads.read(record.stored_at, &bytes.ok_or_else(gone)?);
+                match read.and_then(|bytes| bytes.ok_or_else(gone)) {
+                    Ok(bytes) => heads.read(record.stored_at, &bytes),
+                    Err(err) => {
+                        tracing::warn!(key = record.key, "passed over: {err}");
+                        unread = Some(err);
+                    }
+                }
             }
         }
-        Ok((heads.found(), s3_at))
+        let found = heads.found();
+        match unread {
+            Some(err) if found.is_empty() && action != FIRST => Err(err),
+            _ => Ok((found, s3_at)),
+        }
     }
 
     /// The records of a run, the newest first, and S3's clock when it had told of all of them.

@@ -62,7 +62,8 @@ pub struct PhaseTime {
 pub struct Stacks {
     /// Complete at some time, by their full names.
     pub launched: Vec<String>,
-    /// What was left standing: of those, the ones that the run has not taken down.
+    /// What was left standing: the stacks of a run that began to launch them and has not seen them all gone. One that it could
+    /// not make may be among them.
     pub left_standing: Vec<String>,
 }
 
@@ -93,10 +94,12 @@ pub struct Rpo {
     pub lost_entries: u64,
 }
 
-/// Reads the records of a run together. `listed` is everything that it has left, `records` those among them that are records.
+/// Reads the records of a run together. `stacks` are the full names of those that it was to launch, none where these are not
+/// known; `listed` is everything that it has left, `records` those among them that are records.
 pub fn account(
     run: Option<&Run>,
     outcome: Outcome,
+    stacks: &[String],
     listed: &[Listed],
     records: &[(String, Record)],
 ) -> Account {
@@ -125,7 +128,7 @@ pub fn account(
         ledger_proof: outcomes(&["verify_history", "join_shards", "verify_tail"]),
         fence_proof: outcomes(&["seal", "open"]),
         recovered: outcomes(&["confirm_recovered"]),
-        stacks: stacks(records, &action_of),
+        stacks: told_of(stacks, records, &action_of),
         rto: recovered.and_then(|run| rto(run, &phases)),
         rpo: recovered.and_then(|_| rpo(&phases)),
         dns,
@@ -188,7 +191,11 @@ pub(super) fn unknown(records: &[(String, Record)]) -> Vec<String> {
     open.map(|(key, _)| key.clone()).collect()
 }
 
-fn stacks<'a>(records: &'a [(String, Record)], action_of: &impl Fn(&'a Record) -> &'a str) -> Stacks {
+fn told_of<'a>(
+    planned: &[String],
+    records: &'a [(String, Record)],
+    action_of: &impl Fn(&'a Record) -> &'a str,
+) -> Stacks {
     let of = |action: &str, said: &str| {
         records.iter().map(|(_, record)| record).rfind(|record| {
             record.phase == Phase::Outcome
@@ -199,9 +206,11 @@ fn stacks<'a>(records: &'a [(String, Record)], action_of: &impl Fn(&'a Record) -
     let ready = of("launch", "StacksReady").and_then(|record| record.body["result"]["stacks"].as_array());
     let launched: Vec<String> =
         ready.into_iter().flatten().filter_map(|name| name.as_str()).map(str::to_owned).collect();
+    let began = records.iter().any(|(_, record)| action_of(record) == "launch");
     let left_standing = match of("tear_down", "StacksGone") {
-        Some(_) => vec![],
+        None if began && !planned.is_empty() => planned.to_vec(),
         None => launched.clone(),
+        Some(_) => vec![],
     };
     Stacks { launched, left_standing }
 }

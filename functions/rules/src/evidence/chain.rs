@@ -13,12 +13,23 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Phase, Record, sha256};
 
-/// Records that are read to find the heads. Beyond them (hundreds of shards side by side) a record is named by the
+/// Records that an intent reads to find the heads. Beyond them (hundreds of shards side by side) a record is named by the
 /// manifest alone.
-pub const READ_MAX: usize = 256;
+const READ_MAX: usize = 256;
+/// Records that the intent of a shard reads: there may be a thousand of these at once, and whatever joins them reads on.
+const SHARD_READ_MAX: usize = 16;
+/// What the first record of a run asks for: it alone may name nothing.
+pub const FIRST: &str = "admit";
+/// What the request of a shard asks for.
+const SHARD: &str = "verify_shard";
 
 /// Seconds for which a put may be on its way: S3 stamps a record when the put begins, and shows it when it has ended.
 const ON_ITS_WAY_SECONDS: i64 = 60;
+
+/// How many records the intent of a step that asks for `action` reads at most.
+pub fn read_max(action: &str) -> usize {
+    if action == SHARD { SHARD_READ_MAX } else { READ_MAX }
+}
 
 /// Whether the name of an object, below its run's prefix, is that of a record.
 pub fn is_record(name: &str) -> bool {
@@ -41,13 +52,16 @@ impl Heads {
         self.behind.is_some_and(|behind| stored_at < behind)
     }
 
-    /// Takes in a record as it is stored. One that cannot be read names nothing and is named like any other.
+    /// Takes in a record as it is stored. What lies there and is none names nothing, and is named by nothing: a verifier says
+    /// that it is none, and the chain does not rest on it.
     pub fn read(&mut self, stored_at: Timestamp, bytes: &[u8]) {
-        self.read.push((stored_at, sha256(bytes)));
         let Ok(record) = serde_json::from_slice::<Record>(bytes) else { return };
+        self.read.push((stored_at, sha256(bytes)));
         self.named.extend(record.previous);
         let on_its_way = SignedDuration::from_secs(ON_ITS_WAY_SECONDS);
-        let behind = record.s3_at.and_then(|at| at.checked_sub(on_its_way).ok());
+        // Whatever a record says of itself, it had looked when it was stored.
+        let looked_at = record.s3_at.map(|at| at.min(stored_at));
+        let behind = looked_at.and_then(|at| at.checked_sub(on_its_way).ok());
         self.behind = self.behind.max(behind);
     }
 
@@ -179,10 +193,38 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_all_the_same() {
+    fn what_is_no_record_is_named_by_nothing_and_hides_nothing() {
+        let mut run = Run::default();
+        let admit = run.begin(0, "admit");
+        run.stored.push((Run::at(1), b"no record".to_vec()));
+        assert_eq!(run.heads().0, [admit]);
+        let claim = run.begin(2, "claim");
+        assert_eq!(run.heads().0, [claim]);
+    }
+
+    #[test]
+    fn a_record_that_says_it_looked_in_the_future_hides_nothing() {
+        let mut run = Run::default();
+        let admit = run.begin(0, "admit");
+        run.put(3_600, Phase::Intent, "forged", &[]);
+        run.stored.last_mut().unwrap().0 = Run::at(1);
+        assert!(run.heads().0.contains(&admit), "{:?}", run.heads());
+    }
+
+    #[test]
+    fn a_shard_reads_a_handful_and_names_something_all_the_same() {
+        assert!(read_max("verify_shard") < read_max("join_shards"));
+        let mut run = Run::default();
+        let cut = run.begin(0, "verify the history");
+        let shards: Vec<_> = (0..300)
+            .map(|shard| run.put(1, Phase::Intent, &format!("shard {shard}"), std::slice::from_ref(&cut)))
+            .collect();
         let mut heads = Heads::default();
-        heads.read(Run::at(0), b"no record");
-        assert_eq!(heads.found(), [sha256(b"no record")]);
+        for (at, bytes) in run.stored.iter().rev().take(read_max("verify_shard")) {
+            heads.read(*at, bytes);
+        }
+        let found = heads.found();
+        assert!(!found.is_empty() && found.iter().all(|sha256| shards.contains(sha256)));
     }
 
     #[test]

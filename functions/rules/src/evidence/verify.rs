@@ -10,7 +10,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::account::{action, unknown};
-use super::chain::is_record;
+use super::chain::{FIRST, is_record};
 use super::{Manifest, Phase, Record, record_key, sha256};
 
 /// The manifest's name in a folder.
@@ -107,13 +107,16 @@ pub struct Verified {
     pub wrong: Vec<Wrong>,
     /// What is not known of a run that may be whole: intents without an outcome.
     pub unknown: Vec<String>,
+    /// Outcomes that came when the run was closed, of intents that its manifest names. Nobody vouches for what they say, and
+    /// nothing here rests on it: they are among neither the records nor what is known.
+    pub late: Vec<String>,
 }
 
 /// Judges the objects of one run, by their keys below its prefix. `pinned` is the fingerprint that the user holds, from
 /// anywhere but the folder.
 pub fn verify(objects: &BTreeMap<String, Object>, signed: &Signed, pinned: Option<&str>) -> Verified {
     let mut found = Found::default();
-    let records = found.read_records(objects);
+    let mut records = found.read_records(objects);
     let manifest = found.read_manifest(objects);
     let of = manifest.as_ref().map(|manifest| (manifest.plan.clone(), manifest.run.clone()));
     let of = of.or_else(|| {
@@ -124,8 +127,10 @@ pub fn verify(objects: &BTreeMap<String, Object>, signed: &Signed, pinned: Optio
         found.look_at_names(&records, plan, run);
     }
     found.look_at_chain(objects, &records);
+    let mut late = Vec::new();
     if let Some(manifest) = &manifest {
-        found.look_at_list(objects, manifest);
+        late = found.look_at_list(objects, &records, manifest);
+        records.retain(|(key, _)| !late.contains(key));
         found.look_at_close(&records, manifest);
     }
     if manifest.is_none() && !objects.contains_key(MANIFEST) && objects.contains_key(SIGNATURE) {
@@ -152,9 +157,10 @@ pub fn verify(objects: &BTreeMap<String, Object>, signed: &Signed, pinned: Optio
         run,
         outcome: manifest.map(|manifest| manifest.outcome.as_str().to_owned()),
         left: objects.keys().filter(|key| !is_record(key) && !closing.contains(&key.as_str())).count(),
-        records: objects.keys().filter(|key| is_record(key)).count(),
+        records: objects.keys().filter(|key| is_record(key)).count() - late.len(),
         signed_by,
         unknown: unknown(&records),
+        late,
         wrong,
     }
 }
@@ -225,7 +231,7 @@ impl Found {
                 // begins with its close.
                 Phase::Intent
                     if before.is_empty()
-                        && action(record) != Some("admit")
+                        && action(record) != Some(FIRST)
                         && !(action(record) == Some("close") && is_all_close(records)) =>
                 {
                     self.wrong(
@@ -253,8 +259,14 @@ impl Found {
         }
     }
 
-    /// The manifest names everything that is there, and everything that it names is there as it was.
-    fn look_at_list(&mut self, objects: &BTreeMap<String, Object>, manifest: &Manifest) {
+    /// The manifest names everything that is there, and everything that it names is there as it was. Returns what came late: a
+    /// call that was still at work when the run was closed leaves its outcome behind the manifest.
+    fn look_at_list(
+        &mut self,
+        objects: &BTreeMap<String, Object>,
+        records: &[(String, Record)],
+        manifest: &Manifest,
+    ) -> Vec<String> {
         let mut listed: BTreeSet<&str> = BTreeSet::new();
         for entry in &manifest.records {
             if !listed.insert(&entry.key) {
@@ -272,15 +284,30 @@ impl Found {
                 Some(_) => {}
             }
         }
-        let closing = [MANIFEST, SIGNATURE];
+        let (closing, mut late) = ([MANIFEST, SIGNATURE], Vec::new());
         for key in
             objects.keys().filter(|key| !closing.contains(&key.as_str()) && !listed.contains(key.as_str()))
         {
-            self.wrong(
-                key,
-                "the manifest does not name it: it was added, or written after the run was closed",
-            );
+            if self.is_late(key, records, &listed) {
+                late.push(key.clone());
+            } else {
+                self.wrong(
+                    key,
+                    "the manifest does not name it: it was added, or written after the run was closed",
+                );
+            }
         }
+        late
+    }
+
+    /// Whether it is the outcome of an intent that the manifest names. That it is of this run, stored under its own name, and follows
+    /// the intent of its own call, was looked at before.
+    fn is_late(&self, key: &str, records: &[(String, Record)], listed: &BTreeSet<&str>) -> bool {
+        let Some((_, record)) = records.iter().find(|(of, _)| of == key) else { return false };
+        let intent = record_key(&record.step, Phase::Intent, &record.request_id).unwrap_or_default();
+        record.phase == Phase::Outcome
+            && intent.rsplit('/').next().is_some_and(|intent| listed.contains(intent))
+            && !self.0.iter().any(|wrong| wrong.key == key)
     }
 
     /// A run of the state machine is closed by a step, whose intent says what the manifest says; a person's command has no
