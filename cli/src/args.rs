@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
+use crate::exits;
 pub(crate) use dns::{DnsCheckArgs, DnsCommand, PrepareArgs};
 pub(crate) use evidence::{EvidenceCommand, EvidenceVerifyArgs, FetchArgs, ShowArgs, WhereArgs};
 use examples::{
@@ -52,22 +53,22 @@ pub(crate) enum Command {
         command: PlanCommand,
     },
     /// Begin a ledger: claim epoch 1 and open every stream of the plan for the primary. Safe to run again.
-    #[command(after_help = concat_help(INIT_EXAMPLES))]
+    #[command(after_help = help_of("init", INIT_EXAMPLES))]
     Init(InitArgs),
     /// Start a run by hand. It does all that an alarm's run does, and stands down if the primary is not down.
-    #[command(after_help = concat_help(FAILOVER_EXAMPLES))]
+    #[command(after_help = help_of("failover", FAILOVER_EXAMPLES))]
     Failover(FailoverArgs),
     /// Where a plan stands: who holds the epoch and the pen, whether an alarm would start a run, what the last runs came to.
-    #[command(after_help = concat_help(STATUS_EXAMPLES))]
+    #[command(after_help = help_of("status", STATUS_EXAMPLES))]
     Status(StatusArgs),
     /// The runs on record, the newest first: who started each, how long it took, what it came to and why.
-    #[command(after_help = concat_help(RUNS_EXAMPLES))]
+    #[command(after_help = help_of("runs", RUNS_EXAMPLES))]
     Runs(RunsArgs),
     /// Give the pen back to the primary, under a new epoch: after a run that halted, or by hand after a failover.
-    #[command(after_help = concat_help(HANDBACK_EXAMPLES))]
+    #[command(after_help = help_of("handback", HANDBACK_EXAMPLES))]
     Handback(HandbackArgs),
     /// Finish a run that has opened the recovery side and has not moved the traffic: move it, under that run's epoch.
-    #[command(after_help = concat_help(FLIP_EXAMPLES))]
+    #[command(after_help = help_of("flip", FLIP_EXAMPLES))]
     Flip(FlipArgs),
     /// Say yes to what a run asks: to seal the ledger, or to go on with one that is unproven.
     #[command(after_help = concat_help(APPROVE_EXAMPLES))]
@@ -76,7 +77,7 @@ pub(crate) enum Command {
     #[command(after_help = concat_help(DECLINE_EXAMPLES))]
     Decline(ApproveArgs),
     /// Say that the automatic failovers so far are known, so that the next alarm may start a run.
-    #[command(after_help = concat_help(ACKNOWLEDGE_EXAMPLES))]
+    #[command(after_help = help_of("acknowledge", ACKNOWLEDGE_EXAMPLES))]
     Acknowledge(AcknowledgeArgs),
     /// Begin or end maintenance: while it is on, no run of the plan is admitted.
     Maintenance {
@@ -89,16 +90,16 @@ pub(crate) enum Command {
         command: DnsCommand,
     },
     /// Print what a shell needs to complete this command's words.
-    #[command(after_help = concat_help(COMPLETIONS_EXAMPLES))]
+    #[command(after_help = help_of("completions", COMPLETIONS_EXAMPLES))]
     Completions {
         /// Which shell.
         shell: Shell,
     },
     /// Print the manual page, or write the pages of all commands into a folder.
-    #[command(after_help = concat_help(MAN_EXAMPLES))]
+    #[command(after_help = help_of("man", MAN_EXAMPLES))]
     Man(ManArgs),
     /// Decide past runs again, from their evidence: do today's rules, or another plan, say what was decided then?
-    #[command(after_help = format!("{REPLAY_EXAMPLES}\n\n{}", replay::EXITS))]
+    #[command(after_help = help_of("replay", REPLAY_EXAMPLES))]
     Replay(ReplayArgs),
     /// Make a page of what a run has left, for a manager and a regulator: one file, which needs no network.
     #[command(after_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_EXITS}"))]
@@ -118,16 +119,16 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
     /// Make a commented plan to begin with, and a template for its stack beside it.
-    #[command(after_help = concat_help(NEW_EXAMPLES))]
+    #[command(after_help = help_of("plan new", NEW_EXAMPLES))]
     New(NewArgs),
     /// Print the JSON Schema of a plan, by which editors complete and check it as it is written.
-    #[command(after_help = concat_help(SCHEMA_EXAMPLES))]
+    #[command(after_help = help_of("plan schema", SCHEMA_EXAMPLES))]
     Schema,
     /// Check a plan, its templates and its lists, offline: every problem at once, with file and line.
-    #[command(after_help = concat_help(CHECK_EXAMPLES))]
+    #[command(after_help = help_of("plan check", CHECK_EXAMPLES))]
     Check(CheckArgs),
     /// Check a plan, then store its templates, its lists and itself in the control bucket.
-    #[command(after_help = concat_help(UPLOAD_EXAMPLES))]
+    #[command(after_help = help_of("plan upload", UPLOAD_EXAMPLES))]
     Upload(UploadArgs),
 }
 
@@ -232,10 +233,10 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum MaintenanceCommand {
     /// From now on no run is admitted, neither an alarm's nor a person's. A run under way goes on.
-    #[command(after_help = concat_help(MAINTENANCE_EXAMPLES))]
+    #[command(after_help = help_of("maintenance begin", MAINTENANCE_EXAMPLES))]
     Begin(MaintenanceArgs),
     /// From now on runs are admitted again.
-    #[command(after_help = concat_help(MAINTENANCE_EXAMPLES))]
+    #[command(after_help = help_of("maintenance end", MAINTENANCE_EXAMPLES))]
     End(MaintenanceArgs),
 }
 
@@ -409,6 +410,11 @@ fn plan_name(name: &str) -> Result<String, &'static str> {
         true => Ok(name.to_owned()),
         false => Err("a lower-case letter, then up to 31 letters, digits and hyphens"),
     }
+}
+
+/// What stands below the options of the command of these words.
+fn help_of(command: &str, examples: &str) -> String {
+    format!("{examples}\n\n{}", exits::help(command))
 }
 
 fn concat_help(examples: &str) -> String {

@@ -34,6 +34,22 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, by number.
+    pub const ALL: [Exit; 12] = [
+        Exit::Done,
+        Exit::Broken,
+        Exit::Unproven,
+        Exit::Halted,
+        Exit::Superseded,
+        Exit::Usage,
+        Exit::PlanInvalid,
+        Exit::NoInput,
+        Exit::Refused,
+        Exit::Defect,
+        Exit::NotWritten,
+        Exit::TryAgain,
+    ];
+
     /// What `--help` says about the codes.
     pub(crate) const HELP: &str = "\
 Exit codes:

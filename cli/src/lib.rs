@@ -13,6 +13,7 @@ mod dns;
 pub mod document;
 pub mod evidence;
 mod exit;
+pub mod exits;
 mod failover;
 mod failure;
 mod flip;

@@ -45,7 +45,7 @@ fn a_folder_that_holds_something_is_left_alone() {
     let made = Made::with(&["--entries", "1000"]);
     let before: Vec<Vec<u8>> = made.objects().iter().map(|object| made.read(object)).collect();
     let run = made.run("generate", &["--seed", "2"]);
-    assert_eq!(run.code, 64, "{run:?}");
+    assert_eq!(run.code, 73, "{run:?}");
     assert!(run.err.contains("log is not empty; nothing was written"), "{run:?}");
     let after: Vec<Vec<u8>> = made.objects().iter().map(|object| made.read(object)).collect();
     assert_eq!(before, after);

@@ -35,6 +35,8 @@ fn every_command_has_help_with_examples_and_exit_codes() {
         let examples = help.out.split("Examples:").nth(1).unwrap_or_default();
         assert!(examples.contains(&example), "{words:?} has no example of itself: {}", help.out);
         assert!(help.out.contains("Exit codes:"), "{words:?}");
+        let row = format!("| `lifeboat {}` |", words.join(" "));
+        assert!(lifeboat::exits::table().contains(&row), "{words:?} has no row in the table of exit codes");
         assert_eq!((help.code, help.err.as_str()), (0, ""), "{words:?}");
     }
 }

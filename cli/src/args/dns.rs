@@ -4,16 +4,16 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::examples::{DNS_CHECK_EXAMPLES, DNS_PREPARE_EXAMPLES};
-use super::{PlanArgs, concat_help};
+use super::{PlanArgs, help_of};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DnsCommand {
     /// Make failover pairs of the plan's records, which the strategy `switch` moves without a call to Route 53. No name
     /// changes its answer.
-    #[command(after_help = concat_help(DNS_PREPARE_EXAMPLES))]
+    #[command(after_help = help_of("dns prepare", DNS_PREPARE_EXAMPLES))]
     Prepare(PrepareArgs),
     /// Look for everything that a flip would stumble over. It changes nothing, and exits with 3 where there is something.
-    #[command(after_help = concat_help(DNS_CHECK_EXAMPLES))]
+    #[command(after_help = help_of("dns check", DNS_CHECK_EXAMPLES))]
     Check(DnsCheckArgs),
 }
 

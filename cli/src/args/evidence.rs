@@ -6,24 +6,23 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::examples::{
-    EVIDENCE_EXITS, EVIDENCE_FETCH_EXAMPLES, EVIDENCE_LIST_EXAMPLES, EVIDENCE_SHOW_EXAMPLES,
-    EVIDENCE_VERIFY_EXAMPLES,
+    EVIDENCE_FETCH_EXAMPLES, EVIDENCE_LIST_EXAMPLES, EVIDENCE_SHOW_EXAMPLES, EVIDENCE_VERIFY_EXAMPLES,
 };
-use super::{AwsArgs, EvidenceArgs, RunsArgs};
+use super::{AwsArgs, EvidenceArgs, RunsArgs, help_of};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvidenceCommand {
     /// The runs of a plan that have left evidence, the newest first.
-    #[command(after_help = help(EVIDENCE_LIST_EXAMPLES))]
+    #[command(after_help = help_of("evidence list", EVIDENCE_LIST_EXAMPLES))]
     List(RunsArgs),
     /// What one run has left: how it ended, how long each phase took, what is not known.
-    #[command(after_help = help(EVIDENCE_SHOW_EXAMPLES))]
+    #[command(after_help = help_of("evidence show", EVIDENCE_SHOW_EXAMPLES))]
     Show(ShowArgs),
     /// Copy all that one run has left into a folder.
-    #[command(after_help = help(EVIDENCE_FETCH_EXAMPLES))]
+    #[command(after_help = help_of("evidence fetch", EVIDENCE_FETCH_EXAMPLES))]
     Fetch(FetchArgs),
     /// Prove that what a run has left is complete and unchanged, and by whom it was signed.
-    #[command(after_help = help(EVIDENCE_VERIFY_EXAMPLES))]
+    #[command(after_help = help_of("evidence verify", EVIDENCE_VERIFY_EXAMPLES))]
     Verify(EvidenceVerifyArgs),
 }
 
@@ -82,8 +81,4 @@ pub(super) fn fingerprint(text: &str) -> Result<String, &'static str> {
         true => Ok(digits),
         false => Err("not the 64 hexadecimal digits of a SHA-256"),
     }
-}
-
-fn help(examples: &str) -> String {
-    format!("{examples}\n\n{EVIDENCE_EXITS}")
 }

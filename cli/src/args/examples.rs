@@ -200,19 +200,6 @@ Examples:
 Looked at are the zone and its networks, the gate (health check and alarm), the newest flip against the newest epoch,
 each record of the plan, and the records beside them that point at the primary.";
 
-/// In place of the exit codes of the other commands.
-pub(super) const EVIDENCE_EXITS: &str = "\
-Exit codes:
-  0   authentic: complete and unchanged, signed by the key that --key pins (of list, show and fetch: done)
-  1   broken: something is missing, changed, added or not where it belongs; each is told with its key
-  2   open (there is no manifest) or unauthenticated (no --key, or no signature); nothing is known to be wrong
-  64  the command line is wrong
-  66  there is no such folder or run, or a file cannot be read
-  69  AWS refuses: no permission, no such bucket
-  70  a defect of Lifeboat
-  73  a file or a folder cannot be written
-  75  AWS did not answer; the same command again is safe";
-
 pub(super) const EVIDENCE_LIST_EXAMPLES: &str = "\
 Examples:
   lifeboat evidence list --plan aex --evidence-bucket aex-evidence

@@ -7,19 +7,19 @@ use clap::{Args, Subcommand};
 use lifeboat_ledger::Format;
 
 use super::examples::{LEDGER_GENERATE_EXAMPLES, LEDGER_TAIL_EXAMPLES, LEDGER_VERIFY_EXAMPLES};
-use super::{AwsArgs, concat_help};
+use super::{AwsArgs, help_of};
 use crate::ledger::generate::{Compression, Fault, Layout};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Prove a ledger by itself, in a folder or a bucket: every entry there, in order, unchanged, through its stated end.
-    #[command(after_help = concat_help(LEDGER_VERIFY_EXAMPLES))]
+    #[command(after_help = help_of("ledger verify", LEDGER_VERIFY_EXAMPLES))]
     Verify(VerifyArgs),
     /// The last entries of one stream, checked against each other, without reading the rest.
-    #[command(after_help = concat_help(LEDGER_TAIL_EXAMPLES))]
+    #[command(after_help = help_of("ledger tail", LEDGER_TAIL_EXAMPLES))]
     Tail(TailArgs),
     /// Make up a ledger, of any size and with faults on request, to try a verifier on.
-    #[command(after_help = concat_help(LEDGER_GENERATE_EXAMPLES))]
+    #[command(after_help = help_of("ledger generate", LEDGER_GENERATE_EXAMPLES))]
     Generate(GenerateArgs),
 }
 

@@ -26,15 +26,3 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 }
-
-/// What `--help` says about the codes of this command.
-pub(crate) const EXITS: &str = "\
-Exit codes:
-  0   every decision that the evidence holds comes out as it did
-  1   some come out otherwise; which, and how the runs would have ended, is told
-  2   a run could not be replayed: it has left no record, or its evidence is damaged
-  64  the command line is wrong
-  65  the plan of --as-if is wrong; each problem is told with file and line
-  66  a file or a folder cannot be read
-  69  AWS refuses: no permission, no such bucket
-  75  AWS did not answer; the same command again is safe";

@@ -121,7 +121,7 @@ fn begin(folder: &Path) -> Result<(), Failure> {
     match fs::read_dir(folder).map(|mut files| files.next().is_none()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::new(
-            Exit::Usage,
+            Exit::NotWritten,
             format!("{} is not empty; nothing was written", folder.display()),
             "name a folder that is empty or not there",
         )),
