@@ -71,10 +71,10 @@ pub(crate) enum Command {
     #[command(after_help = help_of("flip", FLIP_EXAMPLES))]
     Flip(FlipArgs),
     /// Say yes to what a run asks: to seal the ledger, or to go on with one that is unproven.
-    #[command(after_help = concat_help(APPROVE_EXAMPLES))]
+    #[command(after_help = help_of("approve", APPROVE_EXAMPLES))]
     Approve(ApproveArgs),
     /// Say no to what a run asks.
-    #[command(after_help = concat_help(DECLINE_EXAMPLES))]
+    #[command(after_help = help_of("decline", DECLINE_EXAMPLES))]
     Decline(ApproveArgs),
     /// Say that the automatic failovers so far are known, so that the next alarm may start a run.
     #[command(after_help = help_of("acknowledge", ACKNOWLEDGE_EXAMPLES))]

@@ -32,7 +32,7 @@ const AWS: &[Means] = &[
 const PLAN: &[Means] = &[PLAN_INVALID, NO_INPUT];
 
 /// Each command by its words, with what it may come to besides [`ANY`].
-const COMMANDS: [(&str, &[&[Means]]); 25] = [
+const COMMANDS: [(&str, &[&[Means]]); 27] = [
     ("plan new", &[&[DONE, NOT_WRITTEN]]),
     ("plan schema", &[&[DONE]]),
     ("plan check", &[&[DONE], PLAN]),
@@ -59,6 +59,8 @@ const COMMANDS: [(&str, &[&[Means]]); 25] = [
     ("runs", &[&[DONE], AWS]),
     ("handback", &[&[DONE, BROKEN, UNPROVEN, HALTED, SUPERSEDED], PLAN, AWS]),
     ("flip", &[&[DONE, BROKEN, UNPROVEN, HALTED, SUPERSEDED], PLAN, AWS]),
+    ("approve", &[&[DONE, HALTED], PLAN, AWS]),
+    ("decline", &[&[DONE, HALTED], PLAN, AWS]),
     ("acknowledge", &[&[DONE, HALTED], PLAN, AWS]),
     ("maintenance begin", &[&[DONE], PLAN, AWS]),
     ("maintenance end", &[&[DONE], PLAN, AWS]),

@@ -15,7 +15,7 @@ use support::s3::S3;
 use support::world::World;
 
 /// What each command is called with: the plan, the buckets and the Region are in its environment where it takes them from there.
-const CALLS: [(&str, &str); 25] = [
+const CALLS: [(&str, &str); 27] = [
     ("plan new", "plan new aex.yaml --name aex --primary eu-west-1 --recovery eu-central-1"),
     ("plan schema", "plan schema"),
     ("plan check", "plan check plan.yaml"),
@@ -29,6 +29,8 @@ const CALLS: [(&str, &str); 25] = [
     ("runs", "runs --plan aex"),
     ("handback", "handback --plan aex --reason r --by b --yes"),
     ("flip", "flip --plan aex --reason r --by b --yes"),
+    ("approve", "approve --plan aex --reason r --yes"),
+    ("decline", "decline --plan aex --reason r --yes"),
     ("acknowledge", "acknowledge --plan aex --reason r --by b"),
     ("maintenance begin", "maintenance begin --plan aex --reason r --by b"),
     ("maintenance end", "maintenance end --plan aex --reason r --by b"),
@@ -49,13 +51,15 @@ const BUCKETS: [(&str, &str); 2] =
     [("LIFEBOAT_CONTROL_BUCKET", "control"), ("LIFEBOAT_EVIDENCE_BUCKET", "evidence")];
 
 /// What takes somebody else who acts, or more of AWS than S3, and the tests that have it. What would end with 70 is not known.
-const ELSEWHERE: [(&str, &[u8], &str); 9] = [
+const ELSEWHERE: [(&str, &[u8], &str); 11] = [
     ("plan upload", &[3], "upload_and_init.rs"),
     ("init", &[3], "upload_and_init.rs"),
     ("failover", &[0, 3], "failover.rs"),
     ("status", &[1, 2, 3, 4], "status.rs"),
     ("handback", &[0, 1, 2, 3, 4], "handback.rs"),
     ("flip", &[0, 1, 2, 3, 4], "flip.rs"),
+    ("approve", &[0, 3], "../../tests/tests/approvals.rs"),
+    ("decline", &[0, 3], "../../tests/tests/approvals.rs"),
     ("dns prepare", &[0, 3, 4], "dns.rs"),
     ("dns check", &[0, 3], "dns.rs"),
     ("replay", &[0, 1], "replay.rs"),

@@ -41,12 +41,12 @@ pub(super) async fn record(
     stage: &Stage,
     is_false_alarm: bool,
 ) -> Result<Vec<call::CallId>, WorldError> {
-    let mut primary = ground.set_back(stage).await?.begin(ground, stage).await?;
+    let mut primary = Box::pin(ground.set_back(stage)).await?.begin(ground, stage).await?;
     let before = ground.world.proxy().count();
-    let run = async {
+    let run = Box::pin(async {
         let run = start(stage).await?;
         runs::follow(stage, &run, RUN_WITHIN).await
-    };
+    });
     let end = match is_false_alarm {
         true => false_alarm::beside(&ground.world, stage, &mut primary, run).await?,
         false => run.await?,
@@ -70,7 +70,7 @@ pub(super) async fn play(
     ready: Ready,
     case: &Case,
 ) -> Result<Played, WorldError> {
-    play_one(ground, stage, ready, case).await.doing(|| format!("play {}", case.id()))
+    Box::pin(play_one(ground, stage, ready, case)).await.doing(|| format!("play {}", case.id()))
 }
 
 async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> Result<Played, WorldError> {
@@ -83,7 +83,8 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
         made.iter().zip(&case.troubles).map(|(made, trouble)| made.see_to(&ground.world, stage, trouble)),
     );
     let in_vain = case.troubles.iter().any(Trouble::stops_the_trigger);
-    let run = run_beside(stage, in_vain, seen_to);
+    // On the heap, with all that a case is: a test's thread has a small stack.
+    let run = Box::pin(run_beside(stage, in_vain, seen_to));
     let (run, end) = match case.false_alarm {
         true => false_alarm::beside(&ground.world, stage, &mut primary, run).await?,
         false => run.await?,
