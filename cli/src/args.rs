@@ -20,8 +20,8 @@ pub(crate) use evidence::{EvidenceCommand, EvidenceVerifyArgs, FetchArgs, ShowAr
 use examples::{
     ACKNOWLEDGE_EXAMPLES, APPROVE_EXAMPLES, CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, DECLINE_EXAMPLES,
     FAILOVER_EXAMPLES, FLIP_EXAMPLES, HANDBACK_EXAMPLES, INIT_EXAMPLES, MAINTENANCE_EXAMPLES, MAN_EXAMPLES,
-    NEW_EXAMPLES, REPLAY_EXAMPLES, REPORT_EXAMPLES, REPORT_EXITS, RUNS_EXAMPLES, SCHEMA_EXAMPLES,
-    STATUS_EXAMPLES, TOP_EXAMPLES, UPLOAD_EXAMPLES,
+    NEW_EXAMPLES, REPLAY_EXAMPLES, REPORT_EXAMPLES, RUNS_EXAMPLES, SCHEMA_EXAMPLES, STATUS_EXAMPLES,
+    TOP_EXAMPLES, UPLOAD_EXAMPLES,
 };
 pub(crate) use ledger::{GenerateArgs, LedgerCommand, NamesArgs, TailArgs, VerifyArgs};
 pub(crate) use replay::ReplayArgs;
@@ -102,7 +102,7 @@ pub(crate) enum Command {
     #[command(after_help = help_of("replay", REPLAY_EXAMPLES))]
     Replay(ReplayArgs),
     /// Make a page of what a run has left, for a manager and a regulator: one file, which needs no network.
-    #[command(after_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_EXITS}"))]
+    #[command(after_help = help_of("report", REPORT_EXAMPLES))]
     Report(ReportArgs),
     /// What runs have left behind: list it, read it, fetch it, and prove that nobody has changed it.
     Evidence {

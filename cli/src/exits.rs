@@ -32,7 +32,7 @@ const AWS: &[Means] = &[
 const PLAN: &[Means] = &[PLAN_INVALID, NO_INPUT];
 
 /// Each command by its words, with what it may come to besides [`ANY`].
-const COMMANDS: [(&str, &[&[Means]]); 27] = [
+const COMMANDS: [(&str, &[&[Means]]); 28] = [
     ("plan new", &[&[DONE, NOT_WRITTEN]]),
     ("plan schema", &[&[DONE]]),
     ("plan check", &[&[DONE], PLAN]),
@@ -101,6 +101,28 @@ const COMMANDS: [(&str, &[&[Means]]); 27] = [
                      something beside it that came late; nothing is known to be wrong",
                 ),
                 NO_RUN,
+            ],
+            AWS,
+        ],
+    ),
+    (
+        "report",
+        &[
+            &[
+                (
+                    Exit::Done,
+                    "the page is written, and its evidence is authentic (with --all: no signature is wrong)",
+                ),
+                (
+                    Exit::Broken,
+                    "the page is written, and its evidence is broken (with --all: a signature is wrong)",
+                ),
+                (
+                    Exit::Unproven,
+                    "the page is written, and its evidence is open, unauthenticated, or has something late beside it",
+                ),
+                NO_RUN,
+                NOT_WRITTEN,
             ],
             AWS,
         ],

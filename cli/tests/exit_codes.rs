@@ -15,7 +15,7 @@ use support::s3::S3;
 use support::world::World;
 
 /// What each command is called with: the plan, the buckets and the Region are in its environment where it takes them from there.
-const CALLS: [(&str, &str); 27] = [
+const CALLS: [(&str, &str); 28] = [
     ("plan new", "plan new aex.yaml --name aex --primary eu-west-1 --recovery eu-central-1"),
     ("plan schema", "plan schema"),
     ("plan check", "plan check plan.yaml"),
@@ -43,6 +43,7 @@ const CALLS: [(&str, &str); 27] = [
     ("evidence show", "evidence show run --plan aex"),
     ("evidence fetch", "evidence fetch run ./fetched --plan aex"),
     ("evidence verify", "evidence verify run --plan aex"),
+    ("report", "report run --plan aex"),
     ("ledger verify", "ledger verify s3://log/log"),
     ("ledger tail", "ledger tail s3://log/log --stream ME1"),
     ("ledger generate", "ledger generate ./made --entries 100"),
@@ -109,7 +110,7 @@ fn each_command_ends_as_its_help_says() {
     let folder = Folder::new();
     let on_aws = |command: &str| in_help(command).contains(&75);
     let reads_stored_plan = |line: &str| {
-        line.contains("--plan aex") && !line.starts_with("evidence") && {
+        line.contains("--plan aex") && !line.starts_with("evidence") && !line.starts_with("report") && {
             !line.starts_with("runs") && !line.starts_with("replay")
         }
     };
@@ -208,6 +209,11 @@ fn files_alone(all: &mut Provoked) {
     all.is(0, &folder, &format!("evidence verify {run} --key {}", fingerprint()), &[]);
     all.is(1, &folder, &format!("evidence verify {run} --key {}", "0".repeat(64)), &[]);
     all.is(2, &folder, &format!("evidence verify {run}"), &[]);
+    all.is(66, &folder, "report ./none", &[]);
+    all.is(0, &folder, &format!("report {run} --key {} --out page.html", fingerprint()), &[]);
+    all.is(73, &folder, &format!("report {run} --key {} --out page.html", fingerprint()), &[]);
+    all.is(1, &folder, &format!("report {run} --key {} --out broken.html", "0".repeat(64)), &[]);
+    all.is(2, &folder, &format!("report {run} --out nobodys.html"), &[]);
 }
 
 /// A plan from before its ledger was begun, and a run that was fetched.

@@ -246,16 +246,3 @@ The page is one HTML file without scripts: it opens in any browser, without a ne
 top whether the evidence is authentic, unauthenticated, open or broken; broken evidence makes a page too, which says what
 is wrong. --json prints what the page shows, besides writing it. With --all, of each run its manifest and the signature of
 that are looked at, and not each record: the run's own page does that.";
-
-/// In place of the exit codes of the other commands.
-pub(super) const REPORT_EXITS: &str = "\
-Exit codes:
-  0   the page is written, and its evidence is authentic (with --all: no signature is wrong)
-  1   the page is written, and its evidence is broken (with --all: a signature is wrong)
-  2   the page is written, and its evidence is open or unauthenticated
-  64  the command line is wrong
-  66  there is no such folder or run, or a file cannot be read
-  69  AWS refuses: no permission, no such bucket
-  70  a defect of Lifeboat
-  73  the file is there (--force overwrites it), or cannot be written
-  75  AWS did not answer; the same command again is safe";

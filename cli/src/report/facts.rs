@@ -55,15 +55,17 @@ impl Facts {
             let record = serde_json::from_slice(bytes).ok()?;
             Some(Kept { key: key.clone(), sha256: sha256(bytes), bytes: bytes.len(), record })
         };
+        // What came late is vouched for by nobody, and changes nothing that is told.
+        let vouched = |key: &str| is_record(key) && !verified.late.iter().any(|late| late == key);
         let mut records: Vec<Kept> =
-            evidence.objects.iter().filter(|(key, _)| is_record(key)).filter_map(keep).collect();
+            evidence.objects.iter().filter(|(key, _)| vouched(key)).filter_map(keep).collect();
         // Of one moment: an intent before its outcome.
         records.sort_by_key(|kept| (kept.record.at, kept.record.phase == Phase::Outcome));
         let told = manifest.as_ref().and_then(|manifest| manifest.account.clone());
         let by_itself = || {
             let all: Vec<_> = records.iter().map(|kept| (kept.key.clone(), kept.record.clone())).collect();
             // Of a run that is open nothing is known of its end, and of a person's command there are no records.
-            account(None, Outcome::Halted, &[], &all)
+            account(None, Outcome::Halted, &[], &[], &all)
         };
         Facts {
             run,

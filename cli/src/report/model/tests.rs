@@ -36,7 +36,7 @@ fn result(verdict: &str) -> Option<Value> {
 fn facts(outcome: Outcome, records: Vec<Record>, change: impl Fn(&mut Account)) -> Facts {
     let named: Vec<(String, Record)> =
         records.iter().enumerate().map(|(n, record)| (format!("{n}-intent.json"), record.clone())).collect();
-    let mut account = account(None, outcome, &[], &named);
+    let mut account = account(None, outcome, &[], &[], &named);
     change(&mut account);
     let manifest = json!({
         "plan": "aex", "run": "run-1", "outcome": outcome, "reason": "so it was", "closed_at": "2026-11-27T00:01:00Z",
