@@ -43,6 +43,7 @@ pub fn orchestrator(plan: &Plan) -> Orchestrator {
             signing_key: "arn:aws:kms:eu-central-1:000000000000:key/1".into(),
             templates: vec![],
         },
+        topic: None,
     }
 }
 

@@ -146,7 +146,7 @@ fn name<T: std::fmt::Debug>(result: Result<T, StepError>) -> ErrorName {
 
 fn claimed(answer: Answer) -> Run {
     match answer {
-        Answer::Claimed { run } => run,
+        Answer::Claimed { run, .. } => run,
         other => panic!("{other:?}"),
     }
 }

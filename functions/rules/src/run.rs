@@ -15,6 +15,15 @@ pub enum Mode {
     Failover,
 }
 
+impl Mode {
+    /// The name in a start's input and in every record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Failover => "failover",
+        }
+    }
+}
+
 /// Who or what started a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +98,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// From when the time for recovery is counted: the moment at which the alarm changed, or a person started the run.
+    pub fn began_at(&self) -> Timestamp {
+        self.trigger.at.unwrap_or(self.admitted_at)
+    }
+
     /// The claimed epoch.
     ///
     /// # Errors

@@ -6,13 +6,17 @@ use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::{ErrorName, StepError};
 use lifeboat_runtime::required_env;
 
+use crate::notify::Topic;
+
 /// The orchestrator's stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Orchestrator {
     /// What it has given its functions their rights for: the plan has to agree.
     pub deployed: Deployed,
     /// What it runs, for the manifest.
     pub deployment: Deployment,
+    /// Whom to tell of a run; nobody where it names no topic.
+    pub topic: Option<Topic>,
 }
 
 impl Orchestrator {
@@ -20,7 +24,7 @@ impl Orchestrator {
     ///
     /// # Errors
     /// `Defect` where something is missing or is none of what the template allows.
-    pub fn from_env() -> Result<Orchestrator, StepError> {
+    pub fn from_env(config: &aws_config::SdkConfig) -> Result<Orchestrator, StepError> {
         let strategy = strategy(&required_env("DNS_STRATEGY")?)?;
         Ok(Orchestrator {
             deployed: Deployed { strategy, zone_id: required_env("HOSTED_ZONE_ID")? },
@@ -30,6 +34,7 @@ impl Orchestrator {
                 signing_key: required_env("SIGNING_KEY_ARN")?,
                 templates: vec![],
             },
+            topic: Topic::from_env(config),
         })
     }
 }

@@ -9,6 +9,7 @@ mod claims;
 mod deployed;
 mod identity;
 mod manifests;
+mod notify;
 mod private;
 mod sign;
 mod words;
@@ -19,6 +20,7 @@ use lifeboat_rules::approval::{Count, Counted, Question};
 use lifeboat_rules::decided::{Admitted, Asked, Because, Claimed, Claiming, Wanted};
 use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Deployment, Manifest, Template, account, prefix};
+use lifeboat_rules::notification::Notification;
 use lifeboat_rules::plan::Strategy;
 use lifeboat_rules::{ErrorName, Mode, Outcome, PlanRef, Request, Run, Step, StepError, Trigger};
 use lifeboat_runtime::{Context, decide};
@@ -34,6 +36,7 @@ pub use deployed::Orchestrator;
 pub use identity::{DECISION_HEADER, GET_CALLER_IDENTITY, Identities, Proof, Submission};
 pub use lifeboat_rules::decided::Deployed;
 pub use manifests::{put_manifest, sign_manifest};
+pub use notify::{Topic, notify};
 pub use private::Private;
 pub use sign::Signer;
 pub use words::{say, words};
@@ -150,6 +153,9 @@ pub enum Answer {
     Claimed {
         /// The run with its epoch.
         run: Run,
+        /// Why people were not told that it has begun; absent where they were, or where there is nobody to tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_told: Option<String>,
     },
     /// The question is where persons find it.
     Asked {
@@ -177,6 +183,9 @@ pub enum Answer {
         /// Why the manifest bears no signature; absent where it bears one.
         #[serde(skip_serializing_if = "Option::is_none")]
         unsigned: Option<String>,
+        /// Why people were not told of the end; absent where they were, or where there is nobody to tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_told: Option<String>,
     },
 }
 
@@ -226,14 +235,17 @@ pub async fn handle(
             let came = identities.came(submission.as_ref(), private.proof).await?;
             approval::count(context, &request, question, so_far, came, now()).await
         }
-        Action::ClaimEpoch {} => claim(context, request.run()?, request.step.plan_name()?, now()).await,
+        Action::ClaimEpoch {} => {
+            let plan = request.step.plan_name()?;
+            claim(context, orchestrator.topic.as_ref(), request.run()?, plan, now()).await
+        }
         Action::Close { outcome, reason, failure, facts } => {
             let reason = failure.as_ref().map_or_else(|| reason.clone(), Failure::reason);
             let manifest =
                 manifest(context, &orchestrator.deployment, &request, *outcome, reason, facts.clone())
                     .await?;
             let manifest = Manifest { closed_at: now(), ..manifest };
-            close(context, signer, &request.step, manifest).await
+            close(context, signer, orchestrator.topic.as_ref(), &request.step, manifest).await
         }
     }
 }
@@ -324,8 +336,14 @@ async fn newest_plan(context: &Context, key: &str) -> Result<(Vec<u8>, String), 
 }
 
 /// Claims the successor of the epoch that the run was admitted under, unless the plan has changed since: a run does not
-/// begin to act by a plan that its owner has replaced.
-async fn claim(context: &Context, run: &Run, plan: &str, now: Timestamp) -> Result<Answer, StepError> {
+/// begin to act by a plan that its owner has replaced. With the epoch the run begins to act, and people are told.
+async fn claim(
+    context: &Context,
+    topic: Option<&Topic>,
+    run: &Run,
+    plan: &str,
+    now: Timestamp,
+) -> Result<Answer, StepError> {
     let epoch = run.admitted_epoch + 1;
     let (_, newest_version) = newest_plan(context, &run.plan.key).await?;
     let (store, control_bucket) = (&context.store, &context.control_bucket);
@@ -337,7 +355,11 @@ async fn claim(context: &Context, run: &Run, plan: &str, now: Timestamp) -> Resu
     };
     let admitted_version = run.plan.version.clone();
     match decide(&(), &Claiming { run: run.id.clone(), epoch, admitted_version, newest_version, found }) {
-        Claimed::Mine(epoch) => Ok(Answer::Claimed { run: Run { epoch: Some(epoch), ..run.clone() } }),
+        Claimed::Mine(epoch) => {
+            let run = Run { epoch: Some(epoch), ..run.clone() };
+            let not_told = notify(topic, &Notification::Started { run: &run }, now).await;
+            Ok(Answer::Claimed { run, not_told })
+        }
         Claimed::Fenced { by } => Err(claims::held(epoch, &by)),
         Claimed::Refused { reason } => Ok(Answer::Refused { reason }),
     }
@@ -389,20 +411,27 @@ async fn stacks(context: &Context, run: Option<&Run>) -> (Vec<Template>, Vec<Str
     (templates.collect(), names)
 }
 
+/// Stores the manifest, and tells people what it says: the run is closed by then, whoever can be told.
 async fn close(
     context: &Context,
     signer: &Signer,
+    topic: Option<&Topic>,
     step: &Step,
     manifest: Manifest,
 ) -> Result<Answer, StepError> {
     let Context { store, evidence_bucket, .. } = context;
     let stored = sign_manifest(store, evidence_bucket, signer, manifest, step.attempt).await?;
+    let not_told = match Notification::of_end(&stored.manifest, &stored.key) {
+        Some(end) => notify(topic, &end, stored.manifest.closed_at).await,
+        None => None,
+    };
     Ok(Answer::Closed {
         outcome: stored.manifest.outcome,
         reason: stored.manifest.reason,
         manifest: stored.key,
         sha256: stored.sha256,
         unsigned: stored.unsigned,
+        not_told,
     })
 }
 

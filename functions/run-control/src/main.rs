@@ -12,7 +12,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         executions: Executions { sfn: aws_sdk_sfn::Client::new(&config) },
         signer: Signer::from_env(&config)?,
         identities: Identities::new(&config),
-        orchestrator: Orchestrator::from_env()?,
+        orchestrator: Orchestrator::from_env(&config)?,
     };
     serve(async |mut payload: Value, id: String| {
         let closes = payload["action"].get("close").is_some();

@@ -69,6 +69,7 @@ const CW: &str = "CloudWatch";
 const KMS: &str = "KMS";
 const SFN: &str = "Step Functions";
 const STS: &str = "STS";
+const SNS: &str = "SNS";
 const R53: &str = "Route 53";
 
 /// Every operation that a function may call. AWS has no list by operation: what creates, reads, updates, deletes or lists a
@@ -90,6 +91,8 @@ pub const OPERATIONS: &[Known] = &[
     known("sts", STS, "GetCallerIdentity", Needs::Data, &[], GLOBAL),
     known("sfn", SFN, "StartExecution", Needs::Data, &["states:StartExecution"], PLANES),
     known("sfn", SFN, "DescribeExecution", Needs::Control, &["states:DescribeExecution"], PLANES),
+    // It tells people; nothing waits for it longer than seconds, and no run ends by it.
+    known("sns", SNS, "Publish", Needs::Data, &["sns:Publish"], PLANES),
     known(
         "cloudformation",
         CFN,

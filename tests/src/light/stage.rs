@@ -31,6 +31,8 @@ pub struct Setting {
     pub strategy: Strategy,
     /// The ledger's streams.
     pub streams: &'static [&'static str],
+    /// The ARN of the topic that is told of runs; nobody is where it is empty.
+    pub notify: &'static str,
 }
 
 impl Setting {
@@ -134,6 +136,7 @@ impl Stage {
             .parameter("ArtifactPrefix", &packages.prefix)
             .parameter("DefinitionKey", &packages.definition)
             .parameter("Architecture", "x86_64")
+            .parameter("NotifyTopicArn", setting.notify)
             .parameter("DnsServer", world.dns_address().to_string());
         let orchestrator = create_stack(&clients, &orchestrator).await?;
 

@@ -66,7 +66,7 @@ impl Ground {
         if !applied.contains("_SFN_WAIT_SCALE") {
             return Err(WorldError::failed("shorten the waits of Step Functions", applied));
         }
-        let [a, b] = PLANS.map(|plan| Setting { plan, strategy, streams: STREAMS });
+        let [a, b] = PLANS.map(|plan| Setting { plan, strategy, streams: STREAMS, notify: "" });
         let first = Stage::set(&world, &a).await?;
         let second = first.set_beside(&world, &b).await?;
         Ok(Ground { world, stages: [first, second] })

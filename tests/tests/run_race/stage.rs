@@ -30,7 +30,7 @@ pub struct Stage {
 impl Stage {
     /// Deploys everything and opens the stream for the primary.
     pub async fn set(world: &World) -> Stage {
-        let setting = Setting { plan: PLAN, strategy: Strategy::Records, streams: &[STREAM] };
+        let setting = Setting { plan: PLAN, strategy: Strategy::Records, streams: &[STREAM], notify: "" };
         let light = light::Stage::set(world, &setting).await.unwrap();
         let replica = Replica::new(light.store(), STREAM);
         let mut stage = Stage { light, replica, acknowledged: 0, controls_seen: 0 };

@@ -31,11 +31,12 @@ fn roles_allow_what_their_function_does_and_no_more() {
         );
     }
 
-    let spoils: [(&str, &str, &str, &str, Value); 11] = [
+    let spoils: [(&str, &str, &str, &str, Value); 12] = [
         ("every action", "DnsFlipRole", "WriteItsLog", "Action", json!("*")),
         ("every action of a service", "RecordsPolicy", "ReadTheZone", "Action", json!(["route53:*"])),
         ("every resource", "RunControlRole", "ClaimEpochs", "Resource", json!("*")),
         ("every resource, in a list", "RunControlRole", "ClaimEpochs", "Resource", json!(["*"])),
+        ("every topic", "RunControlRole", "TellPeopleOfTheRun", "Resource", json!("*")),
         ("everything but", "RunControlRole", "ClaimEpochs", "NotResource", json!("x")),
         ("an UPSERT", "RecordsPolicy", "ReadTheZone", "Action", json!("route53:ChangeResourceRecordSets")),
         (

@@ -221,7 +221,7 @@ fn rto(run: &Run, phases: &[PhaseTime]) -> Option<Rto> {
         .filter(|phase| phase.action == "confirm_recovered")
         .map(|phase| phase.ended_at)
         .max()?;
-    let from = run.trigger.at.unwrap_or(run.admitted_at);
+    let from = run.began_at();
     let (milliseconds, deadline) = (milliseconds(from, to), run.deadline);
     Some(Rto { from, to, milliseconds, deadline, met: to <= deadline })
 }

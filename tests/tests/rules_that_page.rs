@@ -1,4 +1,5 @@
-//! The rule that tells a person of an alarm that led to no failover, by the emulator's own matching of event patterns.
+//! The two rules outside the state machine: one pages for every execution that did not succeed, the other tells of an alarm that
+//! led to no failover. By the emulator's own matching of event patterns.
 //!
 //! What this does not prove: that Step Functions sends these events; they are as its documentation has them.
 
@@ -12,6 +13,37 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 const MACHINE: &str = "StateMachine";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_failed_timed_out_or_was_stopped_pages() {
+    let world = World::start(WorldOptions::default()).await.expect("a world");
+    let orchestrator =
+        template::read(&places::repository().join("infra/orchestrator.yaml")).expect("a template");
+    let rule = &orchestrator["Resources"]["RunFailed"]["Properties"];
+    assert_eq!(rule["Targets"], json!([{ "Id": "operator", "Arn": "OperatorTopic" }]));
+    assert_eq!(rule["State"], Value::Null, "a rule is on where nothing else is said");
+    let topic = &orchestrator["Resources"]["OperatorTopicPolicy"]["Properties"]["PolicyDocument"];
+    let of_rules = &topic["Statement"][0];
+    assert_eq!(of_rules["Principal"], json!({ "Service": "events.amazonaws.com" }));
+    let let_in = of_rules["Condition"]["ArnEquals"]["aws:SourceArn"].as_array().expect("a list");
+    assert!(let_in.contains(&json!("RunFailed.Arn")), "{let_in:?}");
+
+    // Whoever has started it, and whatever its output was.
+    let pattern = &rule["EventPattern"];
+    for name in ["alarm-20261123T142508Z-0123456789ab", "by-hand-20261123T142508Z"] {
+        for status in ["FAILED", "TIMED_OUT", "ABORTED"] {
+            let event = event(name, status, Outcome::Halted);
+            assert!(matches(&world, pattern, &event).await, "{event}");
+        }
+        for status in ["RUNNING", "SUCCEEDED", "PENDING_REDRIVE"] {
+            let event = event(name, status, Outcome::Recovered);
+            assert!(!matches(&world, pattern, &event).await, "{event}");
+        }
+        let mut of_another = event(name, "FAILED", Outcome::Halted);
+        of_another["detail"]["stateMachineArn"] = json!("AnotherMachine");
+        assert!(!matches(&world, pattern, &of_another).await, "{of_another}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_told_of_an_alarm_that_led_to_nothing_and_of_no_other_success() {
@@ -44,6 +76,7 @@ fn event(name: &str, status: &str, outcome: Outcome) -> Value {
         manifest: format!("aex/{name}/manifest.json"),
         sha256: "00".repeat(32),
         unsigned: None,
+        not_told: None,
     };
     json!({
         "version": "0",
