@@ -58,7 +58,8 @@ pub(crate) enum Command {
     /// Start a run by hand. It does all that an alarm's run does, and stands down if the primary is not down.
     #[command(after_help = help_of("failover", FAILOVER_EXAMPLES))]
     Failover(FailoverArgs),
-    /// Where a plan stands: who holds the epoch and the pen, whether an alarm would start a run, what the last runs came to.
+    /// Where a plan stands: who holds the epoch and the pen, whether an alarm would start a run, what the last runs came to, and
+    /// what is due to regulators since.
     #[command(after_help = help_of("status", STATUS_EXAMPLES))]
     Status(StatusArgs),
     /// The runs on record, the newest first: who started each, how long it took, what it came to and why.

@@ -2,13 +2,16 @@
 
 pub(crate) mod admission;
 mod ledger;
+mod notices;
 mod traffic;
 
+use comfy_table::Table;
 use lifeboat_ledger::Verdict;
 use lifeboat_rules::admission::Holder;
 use lifeboat_rules::epoch::Cause;
+use lifeboat_rules::notices::NO_ADVICE;
 use lifeboat_rules::word::{Says, Word};
-use lifeboat_runtime::Store;
+use lifeboat_runtime::{Store, now};
 use serde_json::json;
 
 use crate::args::StatusArgs;
@@ -20,6 +23,7 @@ use crate::runs::{self, Runs, Seen};
 use crate::uploaded::uploaded;
 use admission::Standing;
 use ledger::{Proven, Stream};
+use notices::Clocks;
 use traffic::Traffic;
 
 /// Words that are told of, the newest.
@@ -41,6 +45,8 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
     let proven = if args.verify { Some(ledger::prove(&store, &plan).await?) } else { None };
     let runs = runs::read(&aws::s3(&config), &store, evidence, &plan.name, usize::from(args.runs)).await?;
 
+    let clocks = notices::read(&store, evidence, &plan, &runs.list, now()).await?;
+
     let newest = standing.before.holders.first();
     let first_shown = said.len().saturating_sub(WORDS_SHOWN);
     let (words, words_left_out) = (&said[first_shown..], first_shown);
@@ -50,19 +56,17 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
             true => format!("{}: an alarm would start a run", plan.name),
             false => format!("{}: no alarm starts a run now", plan.name),
         },
-        details: details(&plan, &standing, &traffic, proven.as_ref()),
-        tables: vec![
-            ("Streams", table(["stream", "last entry", "", "age"], streams.iter().map(Stream::row))),
-            ("Runs, the newest first", table(runs::HEADING, runs.list.iter().map(Seen::row))),
-            (
-                "Words, the newest first",
-                table(
-                    ["said", "by", "what", "reason"],
-                    words.iter().rev().map(|(_, word)| row_of_word(word)),
-                ),
-            ),
-        ],
-        warnings: warnings(&standing, &runs, words_left_out),
+        details: {
+            let mut details = details(&plan, &standing, &traffic, proven.as_ref());
+            details.extend(clocks.iter().map(|clocks| ("notices", clocks.text())));
+            details
+        },
+        tables: tables(&streams, &runs, clocks.as_ref(), words),
+        warnings: {
+            let mut warnings = warnings(&standing, &runs, words_left_out);
+            warnings.extend(clocks.iter().map(|_| NO_ADVICE.to_owned()));
+            warnings
+        },
         json: json!({
             "plan": plan.name,
             "digest": plan.digest(),
@@ -80,12 +84,29 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Report, Failure> {
             "streams": streams,
             "verification": proven,
             "runs": runs,
+            "notices": clocks.as_ref().map(Clocks::json),
             "words": words.iter().map(|(number, word)| json!({ "number": number, "word": word })).collect::<Vec<_>>(),
             "words_left_out": words_left_out,
         }),
         exit,
         ..Report::default()
     })
+}
+
+fn tables(
+    streams: &[Stream],
+    runs: &Runs,
+    clocks: Option<&Clocks>,
+    words: &[(u64, Word)],
+) -> Vec<(&'static str, Table)> {
+    let words = words.iter().rev().map(|(_, word)| row_of_word(word));
+    let mut tables = vec![
+        ("Streams", table(["stream", "last entry", "", "age"], streams.iter().map(Stream::row))),
+        ("Runs, the newest first", table(runs::HEADING, runs.list.iter().map(Seen::row))),
+    ];
+    tables.extend(clocks.map(|clocks| ("Notices", table(notices::HEADING, clocks.rows()))));
+    tables.push(("Words, the newest first", table(["said", "by", "what", "reason"], words)));
+    tables
 }
 
 /// What `--check` answers. `Broken` outranks `Unproven`, which outranks a refusal.

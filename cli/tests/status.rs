@@ -6,6 +6,7 @@ mod support;
 use jiff::Timestamp;
 use lifeboat_ledger::Holder;
 use lifeboat_rules::epoch::Cause;
+use lifeboat_rules::notices::Regime;
 use lifeboat_rules::{Outcome, Trigger, TriggerKind};
 use serde_json::{Value, json};
 use support::http;
@@ -252,4 +253,81 @@ fn what_cannot_be_read_fails_with_its_place() {
         assert!(failure["error"]["what"].as_str().expect("what").contains(says), "{failure}");
         assert!(failure["error"]["cause"].as_str().expect("a cause").contains("0000001"), "{failure}");
     }
+}
+
+#[test]
+fn a_plan_without_regimes_has_no_clocks() {
+    let status = World::halted().json(&["status"]);
+    assert_eq!((&status["notices"], &status["warnings"]), (&Value::Null, &Value::Null));
+}
+
+/// The manifest of a run that recovered, as if it had been years ago: all that a person files is overdue, whoever filed it.
+#[test]
+fn what_is_due_after_a_confirmed_outage_is_told_with_its_facts() {
+    let world = World::opened();
+    world.smuggle(|plan| plan.regulation = vec![Regime::RegSci, Regime::Dora]);
+    assert_eq!(world.json(&["status"])["notices"], Value::Null, "nothing was confirmed");
+
+    let manifest =
+        include_str!("fixtures/evidence/recovers/manifest.json").replace("\"2026-11-2", "\"2020-11-2");
+    world.s3.put_at(&manifest_path("recovers"), manifest.as_bytes(), "2020-11-27T23:02:41.000Z");
+    // What came later had no outage to confirm.
+    refusal(&world, "alarm-a", "the anti-flap window", "2020-11-28T12:00:00.000Z");
+    let notices = world.json(&["status"])["notices"].clone();
+    assert_eq!(notices["run"], json!("recovers"));
+    assert_eq!(notices["confirmed_at"], json!("2020-11-27T23:02:30.786542375Z"));
+    assert!(notices["no_advice"].as_str().expect("a sentence").contains("no legal advice"));
+    let states: Vec<&str> = notices["notices"]
+        .as_array()
+        .expect("notices")
+        .iter()
+        .map(|notice| notice["state"].as_str().expect("a state"))
+        .collect();
+    assert_eq!(
+        states,
+        ["at_once", "met", "not_known", "overdue", "not_known", "overdue", "overdue", "overdue"]
+    );
+    let written = &notices["notices"][3];
+    assert_eq!(written["regime"], json!("reg_sci"));
+    assert_eq!(written["due"], json!({ "when": "by", "at": "2020-11-28T23:02:30.786542375Z" }));
+    assert_eq!(written["source"], json!("17 CFR 242.1002(b)(2)"));
+    let lost = json!({
+        "what": "was anything lost", "value": "0 acknowledged entries, by a ledger proven through its seals",
+    });
+    assert!(written["facts"].as_array().expect("facts").contains(&lost), "{written}");
+
+    let people = world.run(&["status"]).out;
+    for text in [
+        "counted from the outage that run recovers confirmed at 2020-11-27 23:02:30Z",
+        "2020-11-28 23:02:30Z",
+        "OVERDUE, unless filed",
+        "no legal advice",
+    ] {
+        assert!(people.contains(text), "{people} should say: {text}");
+    }
+}
+
+#[test]
+fn the_clocks_of_a_run_under_way_run_from_its_own_record() {
+    let world = World::opened();
+    world.smuggle(|plan| plan.regulation = vec![Regime::Dora]);
+    let now = lifeboat_runtime::now();
+    let record = |verdict: &str| {
+        json!({
+            "phase": "outcome",
+            "step": {
+                "run": "alarm-a", "plan_key": "plan/aex.json", "name": "Confirm the outage", "entered": now, "attempt": 0,
+            },
+            "at": now, "request_id": "id", "previous": [], "body": { "result": { "verdict": verdict } },
+        })
+    };
+    let key = format!("evidence/aex/alarm-a/{now}-Confirm-the-outage-0-id-outcome.json");
+    world.s3.put(&key, record("DataMissing").to_string().as_bytes());
+    assert_eq!(world.json(&["status"])["notices"], Value::Null);
+    world.s3.put(&key, record("PrimaryDown").to_string().as_bytes());
+    let notices = world.json(&["status"])["notices"].clone();
+    assert_eq!((&notices["run"], &notices["confirmed_at"]), (&json!("alarm-a"), &json!(now)));
+    let states: Vec<&Value> =
+        notices["notices"].as_array().expect("notices").iter().map(|notice| &notice["state"]).collect();
+    assert_eq!(states, [&json!("pending"); 3]);
 }

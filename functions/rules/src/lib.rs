@@ -10,6 +10,7 @@ pub mod dns;
 pub mod epoch;
 mod error;
 pub mod evidence;
+pub mod notices;
 pub mod notification;
 pub mod outage;
 mod outcome;

@@ -20,6 +20,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::notices::Regime;
+
 pub use validate::bounds;
 pub(crate) use validate::{is_dns_label, is_dns_name};
 
@@ -59,6 +61,9 @@ pub struct Plan {
     /// Bounds on waiting and on size. The whole section may be left out.
     #[serde(default)]
     pub limits: Limits,
+    /// Regimes whose clocks `lifeboat status` and the report tell of, each once; none where it is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regulation: Vec<Regime>,
 }
 
 /// The two Regions. They differ, or nothing is gained; everything that Lifeboat runs is in `recovery`.

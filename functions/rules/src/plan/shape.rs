@@ -139,6 +139,7 @@ const PLAN: Shape = Shape::Fields(&[
             optional("shard_entries", Shape::Whole),
         ]),
     ),
+    optional("regulation", Shape::List(&Shape::Word(&["reg_sci", "dora"]))),
 ]);
 
 /// A problem of form, and how much of the plan it keeps from being judged.

@@ -81,7 +81,8 @@ fn good() -> Value {
             "stack_wait_seconds_max": 1200,
             "seal_tries_max": 50,
             "shard_entries": 200000
-        }
+        },
+        "regulation": ["reg_sci", "dora"]
     })
 }
 
@@ -436,6 +437,20 @@ fn persons_are_named_by_account_and_answer_in_time() {
     refused("/approval/wait_seconds", json!(29), &["approval.wait_seconds"], "from 30 to 7200 s");
     refused("/approval/wait_seconds", json!(7200), &["approval.wait_seconds"], "a run past it seals nothing");
     refused("/approval/needed", json!("three"), &["approval.needed"], "two");
+}
+
+#[test]
+fn regimes_are_known_and_stand_once() {
+    accepted("/regulation", json!([]));
+    accepted("/regulation", json!(["dora"]));
+    refused("/regulation", json!(["dora", "reg_sci", "dora"]), &["regulation[2]"], "already");
+    refused("/regulation", json!(["nis2"]), &["regulation[0]"], "one of reg_sci, dora");
+}
+
+#[test]
+fn a_plan_that_names_no_regime_has_the_bytes_that_it_always_had() {
+    let plan = Plan::from_value(with("/regulation", json!([]))).expect("a good plan");
+    assert!(!String::from_utf8(plan.canonical_json()).expect("text").contains("regulation"));
 }
 
 #[test]

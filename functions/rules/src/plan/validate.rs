@@ -42,6 +42,11 @@ pub(super) fn plan(plan: &Plan) -> Vec<Problem> {
     );
     approval::check(plan, &mut found);
     limits(&plan.limits, &mut found);
+    for (index, regime) in plan.regulation.iter().enumerate() {
+        if plan.regulation[..index].contains(regime) {
+            found.add(format!("regulation[{index}]"), "stands in the list already");
+        }
+    }
     found.0
 }
 
