@@ -2,6 +2,7 @@
 
 use lifeboat_rules::Outcome;
 use lifeboat_rules::evidence::chain::is_record;
+use lifeboat_rules::evidence::cost::CostEstimate;
 use lifeboat_rules::evidence::verify::{MANIFEST, Object, SIGNATURE};
 use lifeboat_rules::evidence::{Account, Manifest, PhaseTime, Record, Rto, account};
 use serde_json::json;
@@ -80,6 +81,13 @@ fn of_account(account: &Account) -> Vec<(&'static str, String)> {
     }
     if let Some(rpo) = &account.rpo {
         details.push(("RPO", format!("{} acknowledged entries lost", rpo.lost_entries)));
+    }
+    if let Some(CostEstimate { nanodollars, prices, .. }) = &account.cost_estimate {
+        let dollars = format!("{}.{:06}", nanodollars / 1_000_000_000, nanodollars / 1_000 % 1_000_000);
+        details.push((
+            "cost",
+            format!("about {dollars} US dollars without the stacks, an estimate by {prices}"),
+        ));
     }
     if !account.stacks.left_standing.is_empty() {
         details.push(("left standing", account.stacks.left_standing.join(", ")));

@@ -3,6 +3,7 @@
 
 mod account;
 pub mod chain;
+pub mod cost;
 mod manifest;
 pub mod verify;
 

@@ -7,6 +7,7 @@ mod roles;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lifeboat_rules::evidence::cost;
 use lifeboat_rules::plan::template::check;
 use lifeboat_tests::definition::Definition;
 use lifeboat_tests::template;
@@ -107,6 +108,17 @@ fn every_function_has_a_role_of_its_own() {
     let mut spoiled = template;
     spoiled["Resources"]["DnsFlip"]["Properties"]["Role"] = json!("LedgerVerifyRole.Arn");
     assert_eq!(shared(&spoiled), 1);
+}
+
+/// What a run has cost is estimated by the memory that its functions have.
+#[test]
+fn functions_have_the_memory_that_a_run_is_estimated_by() {
+    let template = read("infra/orchestrator.yaml");
+    assert_eq!(template["Globals"]["Function"]["MemorySize"], json!(cost::MEMORY_MB));
+    for (name, function) in of_kind(&template, "AWS::Serverless::Function") {
+        let own = if name == "LedgerVerify" { json!(cost::MEMORY_VERIFY_MB) } else { Value::Null };
+        assert_eq!(function["Properties"]["MemorySize"], own, "{name}");
+    }
 }
 
 /// Who asks private addresses is in the network, and its code may make no interfaces there; who acts needs no way through it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::cost::{CostEstimate, cost_estimate};
 use super::{LEFT, Listed, Phase, Record, slug};
 use crate::{Outcome, Run};
 
@@ -34,6 +35,9 @@ pub struct Account {
     /// What was lost, of a run that recovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpo: Option<Rpo>,
+    /// What it has cost, by list price and as far as that can be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_estimate: Option<CostEstimate>,
 }
 
 /// One visit of a state; all shards of a history are one.
@@ -131,6 +135,7 @@ pub fn account(
         stacks: told_of(stacks, records, &action_of),
         rto: recovered.and_then(|run| rto(run, &phases)),
         rpo: recovered.and_then(|_| rpo(&phases)),
+        cost_estimate: Some(cost_estimate(listed, records)),
         dns,
         phases,
     }
