@@ -1,7 +1,7 @@
 //! The policies of `infra/`, on an emulator that enforces IAM: what the buckets refuse to an administrator, and what
 //! the roles of the orchestrator and the operator's policy let through.
 //!
-//! Emulated: S3, Route 53, CloudWatch and Step Functions, signatures, and the evaluation of identity and bucket policies. Real: TLS,
+//! Emulated: S3, Route 53, CloudWatch, SNS and Step Functions, signatures, and the evaluation of identity and bucket policies. Real: TLS,
 //! so `aws:SecureTransport` is what the connection is. Bridged, in `tests/src/world/enforcing.py`: the condition keys
 //! `s3:if-none-match` and `s3:if-match`, absent or present as AWS documents it, `aws:PrincipalArn`, which is the role's and
 //! not the session's, and `cloudwatch:namespace`
@@ -48,7 +48,9 @@ impl Answer {
         };
         // Read as it came: the emulator refuses some calls in a form that their client does not take for an error's.
         let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
-        let refused = [400, 403].contains(&response.status().as_u16()) && body.contains("AccessDenied");
+        // SNS has a word of its own.
+        let denied = ["AccessDenied", "AuthorizationError"].iter().any(|code| body.contains(code));
+        let refused = [400, 403].contains(&response.status().as_u16()) && denied;
         match error.code() {
             _ if refused && body.contains("with an explicit deny in a resource-based policy") => {
                 Self::DeniedByBucket

@@ -39,6 +39,9 @@ const RECORD: &str = "aex/by-hand/claim-1.json";
 const SHARD: &str = "aex/by-hand/shards/0123456789abcdef/000001.json";
 /// The namespace of what health-check and ledger-verify measure.
 const MEASURED: &str = "Lifeboat";
+/// The topic that is told of runs, and one that is not.
+const TOPIC: &str = "arn:aws:sns:eu-central-1:000000000000:on-call";
+const ANOTHER_TOPIC: &str = "arn:aws:sns:eu-central-1:000000000000:another";
 const FOREIGN_RECORD: &str = "bex/by-hand/claim-1.json";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,14 +76,17 @@ enum Call {
     AskForPublicKey,
     /// An answer by the token of a question.
     AnswerByToken,
+    /// A text to a topic.
+    Publish(&'static str),
 }
 use Call::{
     AnswerByToken, AskForPublicKey, Create, Delete, DescribeExecution, Get, List, ListAnotherZone,
-    ListExecutions, ListZone, Overwrite, PutPoint, Replace, Sign, StartExecution, StopVersions, Upsert,
+    ListExecutions, ListZone, Overwrite, Publish, PutPoint, Replace, Sign, StartExecution, StopVersions,
+    Upsert,
 };
 
 /// Every call that is tried with every caller. A caller is let what its row in [`ALLOWED`] names and nothing else.
-const CALLS: [Call; 68] = [
+const CALLS: [Call; 70] = [
     Get(Control, PLAN),
     Get(Control, FOREIGN_PLAN),
     Get(Control, EPOCH),
@@ -149,6 +155,8 @@ const CALLS: [Call; 68] = [
     Sign,
     AskForPublicKey,
     AnswerByToken,
+    Publish(TOPIC),
+    Publish(ANOTHER_TOPIC),
 ];
 
 /// What every step of a run may do, and the operator.
@@ -199,6 +207,7 @@ const ALLOWED: [(&str, &[Call]); 10] = [
             DescribeExecution("lifeboat-aex"),
             Sign,
             AskForPublicKey,
+            Publish(TOPIC),
         ],
     ),
     (
@@ -298,7 +307,8 @@ async fn deploy(stage: &Stage, strategy: &str) -> BTreeMap<String, Caller> {
         .parameter("StackRoleArn", format!("arn:aws:iam::{ACCOUNT}:role/stacks"))
         .parameter("ArtifactBucket", &stage.control)
         .parameter("ArtifactPrefix", "packages/1/")
-        .parameter("DefinitionKey", "packages/1/failover.asl.json");
+        .parameter("DefinitionKey", "packages/1/failover.asl.json")
+        .parameter("NotifyTopicArn", TOPIC);
     let orchestrator = create_stack(&root, &orchestrator).await.unwrap();
 
     let mut callers = BTreeMap::new();
@@ -396,6 +406,10 @@ impl Call {
             AnswerByToken => {
                 let answer = clients.sfn.send_task_success().task_token("a token").output("{}");
                 Answer::of(answer.send().await)
+            }
+            Publish(topic) => {
+                let sns = aws_sdk_sns::Client::new(&clients.config);
+                Answer::of(sns.publish().topic_arn(topic).message("a run").send().await)
             }
             AskForPublicKey => {
                 let kms = aws_sdk_kms::Client::new(&clients.config);
