@@ -36,7 +36,8 @@ impl Scene {
         tokio::task::spawn_blocking(|| drill::build().map_err(|why| explain(&why))).await.unwrap().unwrap();
         let world =
             World::start(WorldOptions::default()).await.unwrap_or_else(|why| panic!("{}", explain(&why)));
-        let setting = Setting { plan: name, strategy: Strategy::Switch, streams: &["ME1", "ME2"] };
+        let setting =
+            Setting { plan: name, strategy: Strategy::Switch, streams: &["ME1", "ME2"], notify: "" };
         let mut stage = Stage::set(&world, &setting).await.unwrap_or_else(|why| panic!("{}", explain(&why)));
         let approvers = ["ada", "bob"].map(|name| format!("arn:aws:iam::{ACCOUNT}:user/{name}"));
         let approval = json!({

@@ -1,4 +1,4 @@
-//! People are told of a run by SNS: when it begins to act and how it ended; and a topic that is dead stops no run.
+//! People are told of a run by SNS: when it begins to act, what it asks, and how it ended; and a topic that is dead stops no run.
 //!
 //! What is real here and what stands in is the light stage's (`lifeboat_tests::light`); a queue listens where a person would.
 
@@ -10,14 +10,16 @@ use lifeboat_rules::plan::Strategy;
 use lifeboat_tests::drill;
 use lifeboat_tests::light::{Setting, Stage, runs};
 use lifeboat_tests::world::proxy::{Fault, Scope};
-use lifeboat_tests::world::{World, WorldOptions, clients};
-use serde_json::Value;
+use lifeboat_tests::world::{ACCOUNT, World, WorldOptions, clients};
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 const PLAN: &str = "told";
 const TOPIC: &str = "arn:aws:sns:eu-central-1:000000000000:on-call";
 const QUEUE: &str = "arn:aws:sqs:eu-central-1:000000000000:on-call";
-const RUN_WITHIN: Duration = Duration::from_secs(120);
+const RUN_WITHIN: Duration = Duration::from_secs(240);
+/// A question that stands for so long is put twice, since the state machine looks every 40 s.
+const QUESTION_SECONDS: u32 = 45;
 /// All attempts at one text, three seconds, and what the step itself takes.
 const CLAIM_MILLISECONDS_MAX: i64 = 6_000;
 
@@ -31,17 +33,29 @@ async fn a_run_is_told_of_and_a_dead_topic_stops_none() {
     let listens = ["--protocol", "sqs", "--notification-endpoint", QUEUE];
     aws(&world, &[&["sns", "subscribe", "--topic-arn", TOPIC][..], &listens].concat()).await;
     let setting = Setting { plan: PLAN, strategy: Strategy::Records, streams: &["ME1"], notify: TOPIC };
-    let stage = Stage::set(&world, &setting).await.unwrap();
+    let mut stage = Stage::set(&world, &setting).await.unwrap();
+    let approvers = ["ada", "bob"].map(|name| format!("arn:aws:iam::{ACCOUNT}:user/{name}"));
+    let approval = json!({
+        "needed": "one", "approvers": approvers, "wait_seconds": QUESTION_SECONDS, "on_expiry": "go_on",
+    });
+    stage.change_plan(|plan| plan["approval"] = approval).await.unwrap();
 
     let epoch = recovers(&stage, "by-hand-1").await;
-    let [started, ended] = &heard(&world, &queue).await[..] else { panic!("two texts of one run") };
+    let put = stage.keys(&stage.control_bucket, &format!("question/{PLAN}/by-hand-1/")).await.unwrap();
+    assert_eq!(put.len(), 2, "the question was put again: {put:?}");
+    let heard_of_it = heard(&world, &queue).await;
+    let [started, question, ended] = &heard_of_it[..] else { panic!("one text each: {heard_of_it:?}") };
     assert_eq!(started.0, "[told] failover STARTED: run by-hand-1");
+    assert_eq!(question.0, "[told] QUESTION, sealing the ledger: run by-hand-1");
     assert_eq!(ended.0, "[told] RECOVERED: run by-hand-1");
     for (says, text) in [
         ("The primary is confirmed down.".to_owned(), started),
         (format!("\nepoch       {epoch}\n"), started),
         ("\nreason      the primary is gone\n".to_owned(), started),
         ("\nnext        lifeboat status --plan told --follow\n".to_owned(), started),
+        ("\nasks        leave for sealing the ledger; persons who have to agree: 1\n".to_owned(), question),
+        ("without an answer it seals, as if they had agreed\n".to_owned(), question),
+        ("\nnext        lifeboat approve --plan told --run by-hand-1 ".to_owned(), question),
         ("\noutcome     Recovered\n".to_owned(), ended),
         (format!("\nevidence    {}\n", manifest_key(PLAN, "by-hand-1")), ended),
         ("\nnext        lifeboat status --plan told\n".to_owned(), ended),
@@ -52,6 +66,12 @@ async fn a_run_is_told_of_and_a_dead_topic_stops_none() {
 
     let back = ["--plan", PLAN, "--by", "a test", "--reason", "again", "--take-from-recovery", "--yes"];
     stage.succeed(&[&["handback"][..], &back].concat()).await.unwrap();
+    stage
+        .change_plan(|plan| {
+            plan.as_object_mut().expect("a plan").remove("approval");
+        })
+        .await
+        .unwrap();
     let refused = world.proxy().add(Scope::origin("lambda").service("sns"), Fault::Refuse);
     let second = "by-hand-2";
     recovers(&stage, second).await;

@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 
 use jiff::{Timestamp, Unit};
 
+use crate::approval::{About, Question};
 use crate::evidence::Manifest;
+use crate::plan::OnExpiry;
 use crate::{Outcome, Run, TriggerKind};
 
 /// Characters of a subject. SNS takes fewer than 100, without line breaks or control characters
@@ -30,14 +32,10 @@ pub enum Notification<'a> {
     Question {
         /// The run.
         run: &'a Run,
-        /// What is asked, and on what grounds.
-        asks: &'a str,
-        /// Until when an answer counts.
-        until: Timestamp,
-        /// What happens without one.
-        otherwise: &'a str,
-        /// The commands that answer, exactly as they are typed.
-        commands: &'a [String],
+        /// What it asks.
+        question: &'a Question,
+        /// What the plan says for the case that nobody answers.
+        on_expiry: OnExpiry,
     },
     /// The run is closed.
     Ended {
@@ -70,16 +68,7 @@ impl<'a> Notification<'a> {
     pub fn text(&self, now: Timestamp) -> Text {
         match self {
             Notification::Started { run } => started(run, now),
-            Notification::Question { run, asks, until, otherwise, commands } => {
-                let plan = plan(run);
-                let mut text = Lines::new("A run waits for a person.");
-                text.of_run(run, now);
-                text.line("asks", asks);
-                text.line("until", &format!("{}; without an answer: {otherwise}", second(*until)));
-                commands.iter().for_each(|command| text.line("answer", command));
-                text.line("next", &format!("lifeboat status --plan {plan}"));
-                text.under(&format!("[{plan}] QUESTION of run {}: {asks}", run.id))
-            }
+            Notification::Question { run, question, on_expiry } => asked(run, question, *on_expiry, now),
             Notification::Ended { manifest, key } => ended(manifest, key, now),
         }
     }
@@ -103,6 +92,23 @@ fn started(run: &Run, now: Timestamp) -> Text {
     }
     text.line("next", &format!("lifeboat status --plan {plan} --follow"));
     text.under(&format!("[{plan}] failover STARTED: run {}", run.id))
+}
+
+fn asked(run: &Run, question: &Question, on_expiry: OnExpiry, now: Timestamp) -> Text {
+    let Question { plan, run: id, about, reason, needed, expires_at, .. } = question;
+    let mut text = Lines::new("The run waits for persons.");
+    text.of_run(run, now);
+    text.line("asks", &format!("leave for {about}; persons who have to agree: {needed}"));
+    text.line("reason", reason);
+    let otherwise = match (about, on_expiry) {
+        (About::Seal, OnExpiry::GoOn) => "it seals, as if they had agreed",
+        (About::Seal, OnExpiry::StandDown) => "it takes down what it launched, and halts",
+        (About::Unproven, _) => "it ends as Unproven",
+    };
+    text.line("until", &format!("{}; without an answer {otherwise}", second(*expires_at)));
+    text.line("next", &format!("lifeboat approve --plan {plan} --run {id} --reason '<why>'"));
+    text.line("or", &format!("lifeboat decline --plan {plan} --run {id} --reason '<why>'"));
+    text.under(&format!("[{plan}] QUESTION, {about}: run {id}"))
 }
 
 fn ended(manifest: &Manifest, key: &str, now: Timestamp) -> Text {
@@ -209,6 +215,7 @@ mod tests {
             deadline: at("2026-11-28T01:00:05Z"),
             admitted_epoch: 2,
             fenced_epoch: 0,
+            approvals: None,
             epoch,
         }
     }
@@ -250,26 +257,41 @@ next        lifeboat status --plan aex --follow
 
     #[test]
     fn a_question_says_what_is_asked_until_when_and_how_to_answer() {
-        let commands = ["lifeboat approve --plan aex --run alarm-1".to_owned()];
-        let text = Notification::Question {
-            run: &run(Some(3)),
-            asks: "seal the ledger of aex?\nIts history is proven",
-            until: at("2026-11-27T23:15:00Z"),
-            otherwise: "the run stands down",
-            commands: &commands,
-        }
-        .text(at("2026-11-27T23:00:12Z"));
-        assert_eq!(
-            text.subject,
-            "[aex] QUESTION of run alarm-1: seal the ledger of aex? Its history is proven"
+        let mut question = Question {
+            plan: "aex".into(),
+            run: "alarm-1".into(),
+            epoch: 3,
+            about: About::Seal,
+            proof: "00".into(),
+            reason: "PrimaryDown: the last 3 of 3 rounds failed\nand the log stands still".into(),
+            needed: 2,
+            asked_at: at("2026-11-27T23:00:12Z"),
+            expires_at: at("2026-11-27T23:15:12Z"),
+        };
+        let told = |question: &Question, on_expiry| {
+            let run = run(Some(3));
+            Notification::Question { run: &run, question, on_expiry }.text(at("2026-11-27T23:00:12Z"))
+        };
+        let text = told(&question, OnExpiry::StandDown);
+        assert_eq!(text.subject, "[aex] QUESTION, sealing the ledger: run alarm-1");
+        assert!(
+            text.message.ends_with(
+                "
+asks        leave for sealing the ledger; persons who have to agree: 2
+reason      PrimaryDown: the last 3 of 3 rounds failed and the log stands still
+until       2026-11-27T23:15:12Z; without an answer it takes down what it launched, and halts
+next        lifeboat approve --plan aex --run alarm-1 --reason '<why>'
+or          lifeboat decline --plan aex --run alarm-1 --reason '<why>'
+"
+            ),
+            "{}",
+            text.message
         );
-        for line in [
-            "asks        seal the ledger of aex? Its history is proven\n",
-            "until       2026-11-27T23:15:00Z; without an answer: the run stands down\n",
-            "answer      lifeboat approve --plan aex --run alarm-1\n",
-        ] {
-            assert!(text.message.contains(line), "{}", text.message);
-        }
+        let says = |text: Text, says: &str| assert!(text.message.contains(says), "{}", text.message);
+        says(told(&question, OnExpiry::GoOn), "without an answer it seals, as if they had agreed\n");
+        question.about = About::Unproven;
+        // Whatever the plan says of the seal.
+        says(told(&question, OnExpiry::GoOn), "without an answer it ends as Unproven\n");
     }
 
     #[test]

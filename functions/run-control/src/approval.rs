@@ -5,16 +5,20 @@ use jiff::Timestamp;
 use lifeboat_rules::approval::{About, Came, Counted, Question, Verdict, expires_at};
 use lifeboat_rules::decided::Counting;
 use lifeboat_rules::evidence::sha256;
+use lifeboat_rules::notification::Notification;
 use lifeboat_rules::plan::Approval;
 use lifeboat_rules::{Plan, Request, StepError};
 use lifeboat_runtime::{Context, Put, Store, decide};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Action, Answer, read_json};
+use crate::{Action, Answer, Topic, notify, read_json};
 
 /// Questions that one run puts at the most: every 40 s for two hours, for each of two matters, with retries.
 const QUESTIONS_MAX: usize = 10_000;
+
+/// An asking within so many seconds of the first is the first one, or its retry: the next comes when its 40 s are over.
+const FIRST_SECONDS: i64 = 20;
 
 /// What the state machine knows of a question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,13 +85,16 @@ pub async fn newest_question(
     bytes.map(|bytes| read_json(&newest.key, &bytes)).transpose()
 }
 
-/// Puts the question where persons find it. The state machine goes on by the token, not by this answer.
+/// Puts the question where persons find it, and tells them, the first time that it is asked. The state machine goes on by the
+/// token, not by this answer.
 pub(crate) async fn ask(
     context: &Context,
     request: &Request<Action>,
     asking: &Asking,
     so_far: &[Counted],
     token: Option<String>,
+    topic: Option<&Topic>,
+    now: Timestamp,
 ) -> Result<Answer, StepError> {
     let token =
         token.ok_or_else(|| StepError::input_invalid("action.ask.token", "missing: nobody could answer"))?;
@@ -99,9 +106,24 @@ pub(crate) async fn ask(
     let posted = Posted { question: question.clone(), so_far: so_far.to_vec(), token };
     let bytes = serde_json::to_vec(&posted).map_err(|err| StepError::defect(format!("{key}: {err}")))?;
     match context.store.create(&context.control_bucket, &key, &bytes).await? {
-        Put::Created => Ok(Answer::Asked { question }),
-        Put::Exists(_) => Err(StepError::defect(format!("{key} is another question"))),
+        Put::Created => {}
+        Put::Exists(_) => return Err(StepError::defect(format!("{key} is another question"))),
     }
+    let first = is_first(&step.entered, question.asked_at) && so_far.is_empty();
+    let not_told = match (&plan.approval, &request.run) {
+        (Some(approval), Some(run)) if first => {
+            let asked = Notification::Question { run, question: &question, on_expiry: approval.on_expiry };
+            notify(topic, &asked, now).await
+        }
+        _ => None,
+    };
+    Ok(Answer::Asked { question, not_told })
+}
+
+/// Whether the state that asks was `entered` for the first time since `asked_at`, both by the clock of Step Functions.
+fn is_first(entered: &str, asked_at: Timestamp) -> bool {
+    let entered = entered.parse::<Timestamp>();
+    entered.is_ok_and(|entered| entered.duration_since(asked_at).as_secs() < FIRST_SECONDS)
 }
 
 /// Counts what has come in.
@@ -138,4 +160,22 @@ fn question(plan: &Plan, request: &Request<Action>, asking: &Asking) -> Result<Q
     let approval =
         approval.ok_or_else(|| StepError::defect("the plan lets nobody approve, and a person is asked"))?;
     Ok(asking.question(plan, &run.id, run.claimed_epoch()?, approval))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_new_once() {
+        let asked_at = "2026-11-27T23:00:12Z".parse().unwrap();
+        for (entered, first) in [
+            ("2026-11-27T23:00:12.034Z", true),
+            ("2026-11-27T23:00:31.900Z", true),
+            ("2026-11-27T23:00:52.100Z", false),
+            ("never", false),
+        ] {
+            assert_eq!(is_first(entered, asked_at), first, "{entered}");
+        }
+    }
 }

@@ -161,6 +161,9 @@ pub enum Answer {
     Asked {
         /// The question.
         question: Question,
+        /// Why people were not told of it; absent where they were, were told before, or where there is nobody to tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_told: Option<String>,
     },
     /// Nobody has decided yet.
     Waiting(Count),
@@ -229,7 +232,8 @@ pub async fn handle(
             .await
         }
         Action::Ask { question, so_far, .. } => {
-            approval::ask(context, &request, question, so_far, private.token).await
+            let topic = orchestrator.topic.as_ref();
+            approval::ask(context, &request, question, so_far, private.token, topic, now()).await
         }
         Action::Count { question, so_far, submission } => {
             let came = identities.came(submission.as_ref(), private.proof).await?;
