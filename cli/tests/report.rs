@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 
+use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::evidence::verify::{MANIFEST, SIGNATURE};
 use serde_json::{Value, json};
 use support::evidence::{Files, files, fingerprint, records};
@@ -297,4 +298,28 @@ fn ten_thousand_receipts_make_a_page_of_less_than_a_megabyte() {
     }
     assert!(page.contains("sym09999 9 ms") && page.contains("C0000000000009"), "names and batches are told");
     assert!(page.len() < PAGE_BYTES_MAX, "{} bytes", page.len());
+}
+
+#[test]
+fn the_facts_for_notices_are_told_where_the_plan_asks_for_its_clocks() {
+    let folder = Folder::new();
+    let (_, page) = report(&folder, &place("by-records"), None);
+    assert!(!page.contains("Facts for notices"), "its plan asks for none");
+
+    let mut all = files("by-records");
+    let key = all.keys().find(|key| key.starts_with("left/plan-")).cloned().expect("the plan");
+    let mut plan: Value = serde_json::from_slice(&all[&key]).expect("a plan");
+    plan["regulation"] = json!(["reg_sci", "dora"]);
+    let bytes = serde_json::to_vec(&plan).expect("JSON");
+    let mut manifest: Value = serde_json::from_slice(&all[MANIFEST]).expect("a manifest");
+    manifest["admitted"]["plan"]["sha256"] = json!(sha256(&bytes));
+    all.insert(key, bytes);
+    all.insert(MANIFEST.to_owned(), serde_json::to_vec(&manifest).expect("JSON"));
+    let (run, page) = report(&folder, &laid(&folder, "asks", &all), None);
+    let told = run.json();
+    let due = told["notices"]["notices"].as_array().unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(due.iter().filter(|notice| notice["regime"] == "dora").count(), 3, "{due:?}");
+    assert!(page.contains("no legal advice") && page.contains("17 CFR 242.1002(b)(2)"));
+    assert_eq!(page.matches("To be written into:").count(), 2, "the facts are told once for each regime");
+    assert!(page.contains("0 acknowledged entries, by a ledger proven through its seals"));
 }

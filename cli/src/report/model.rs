@@ -8,6 +8,7 @@ pub(super) mod evidence;
 pub(super) mod fence;
 pub(super) mod ledger;
 pub(super) mod names;
+pub(super) mod notices;
 pub(super) mod timeline;
 pub(super) mod trouble;
 pub(super) mod verdict;
@@ -38,6 +39,7 @@ pub(super) struct Page {
     /// What was launched, and what of it was left standing.
     pub(super) stacks: Stacks,
     pub(super) digests: Vec<digests::Digest>,
+    pub(super) notices: notices::Notices,
     pub(super) appendix: appendix::Appendix,
 }
 
@@ -57,6 +59,7 @@ impl Page {
             trouble: trouble::of(facts),
             stacks: facts.account.stacks.clone(),
             digests: digests::of(facts),
+            notices: notices::of(facts),
             appendix: appendix::of(facts),
         }
     }

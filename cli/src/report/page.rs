@@ -3,6 +3,7 @@
 mod appendix;
 mod dns;
 mod ledger;
+mod notices;
 mod parts;
 mod people;
 pub(super) mod runs;
@@ -35,7 +36,7 @@ pub(super) fn render(page: &Page) -> String {
                 (people::trouble(&page.trouble))
                 (people::standing(&page.stacks))
                 (top::digests(&page.digests))
-                // The facts for notices to regulators belong here: a section that is not printed while there are none.
+                (notices::due(&page.notices))
                 (appendix::section(&page.appendix))
             }
         },
