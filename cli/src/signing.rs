@@ -7,7 +7,7 @@ use aws_sdk_s3::config::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use lifeboat_rules::evidence::sha256;
-use run_control::{DECISION_HEADER, GET_CALLER_IDENTITY, Proof, Submission};
+use run_control::{CONTENT_TYPE, DECISION_HEADER, GET_CALLER_IDENTITY, Proof, Submission};
 
 /// Why a decision could not be signed.
 pub type Unsigned = Box<dyn std::error::Error + Send + Sync>;
@@ -32,7 +32,8 @@ pub async fn submission(config: &SdkConfig, region: &str, text: &str) -> Result<
         .build()?
         .into();
     let digest = sha256(text.as_bytes());
-    let headers = [("host", host.as_str()), (DECISION_HEADER, digest.as_str())];
+    let headers =
+        [("host", host.as_str()), ("content-type", CONTENT_TYPE), (DECISION_HEADER, digest.as_str())];
     let body = SignableBody::Bytes(GET_CALLER_IDENTITY.as_bytes());
     let request =
         SignableRequest::new("POST", format!("{}/", url.trim_end_matches('/')), headers.into_iter(), body);

@@ -133,10 +133,18 @@ async fn two_have_to_agree_and_nothing_else_counts() {
     assert!(why.contains("another proof"), "{why}");
     let (posted, why) = scene.sends(&posted, ada, |decision| decision.run = "another".into()).await;
     assert!(why.contains("about the run another"), "{why}");
-    let (posted, why) = scene.answer(&posted, r#"{"decision":"yes"}"#).await;
+    let (mut posted, why) = scene.answer(&posted, r#"{"decision":"yes"}"#).await;
     assert!(why.contains("`decision` is none"), "{why}");
-    let (posted, why) = scene.answer(&posted, &json!({ "principal": bob.arn }).to_string()).await;
-    assert!(why.contains("no field `decision`"), "{why}");
+    for nothing in [
+        json!({ "principal": bob.arn }),
+        json!({ "unasked": "nobody" }),
+        json!(null),
+        json!("x".repeat(200_000)),
+    ] {
+        let (next, why) = scene.answer(&posted, &nothing.to_string()).await;
+        assert!(why.contains("no field `decision`"), "{why}");
+        posted = next;
+    }
 
     // One, who says it twice.
     let (code, said) = scene.says(ada, "approve", "first").await;
@@ -155,7 +163,7 @@ async fn two_have_to_agree_and_nothing_else_counts() {
     assert_eq!(outcome, "StoodDown", "{}", manifest.reason);
     assert!(manifest.reason.contains(&bob.arn) && stage.stacks().await.unwrap().is_empty());
     assert_eq!(decisions(&manifest).last().unwrap(), &("decline".to_owned(), bob.arn.clone()));
-    assert_eq!(decisions(&manifest).iter().filter(|(decision, _)| decision == "refused").count(), 8);
+    assert_eq!(decisions(&manifest).iter().filter(|(decision, _)| decision == "refused").count(), 11);
     let (code, said) = scene.says(bob, "approve", "first").await;
     assert!(code == 66, "{code}: {said}");
 
@@ -215,6 +223,7 @@ async fn an_unproven_ledger_takes_two_whatever_the_plan_says_of_the_seal() {
     let (outcome, manifest) = scene.ends("run").await;
     assert_eq!(outcome, "Recovered", "{}", manifest.reason);
     assert_eq!(manifest.facts["tail"]["verdict"], "Unproven");
+    assert!(manifest.reason.contains("a ledger that is NOT proven"), "{}", manifest.reason);
     assert_eq!(decisions(&manifest).len(), 3);
     let rpo = manifest.account.and_then(|account| account.rpo);
     assert_eq!(rpo, None, "nothing says that nothing was lost");

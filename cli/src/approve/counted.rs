@@ -65,8 +65,9 @@ impl<'a> Records<'a> {
     pub(super) async fn find(&self, decision: &str) -> Result<Option<Count>, Failure> {
         for key in self.keys().await?.difference(&self.before) {
             let intent = self.record(&key.replace("-outcome.json", "-intent.json")).await?;
-            let is_of =
-                |intent: &Record| intent.body["action"]["count"]["submission"]["decision"] == decision;
+            let is_of = |intent: &Record| {
+                intent.body["action"]["count"]["submission"]["sent"]["decision"] == decision
+            };
             if !intent.as_ref().is_some_and(is_of) {
                 continue;
             }

@@ -137,6 +137,9 @@ pub struct Examined {
     /// How the witness compares, where the plan has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<Witnessed>,
+    /// Of `VerifyTail`: every stream there is is sealed by this run, and chains to its seal. What is found besides is of copies.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sealed: bool,
 }
 
 impl Examined {
@@ -201,6 +204,7 @@ impl Answer {
             checkpoints,
             void: 0,
             witness: None,
+            sealed: false,
         };
         match verdict {
             Verdict::Proven => Answer::Proven(examined),
@@ -216,6 +220,14 @@ impl Answer {
             if void > 0 && examined.findings_count == 0 {
                 examined.reason += &format!("; {void} more were delivered and are void");
             }
+        }
+        self
+    }
+
+    /// Adds whether every stream is sealed. A sequence that no state machine hands on is no place to go on from.
+    fn with_sealed(mut self, sealed: bool) -> Answer {
+        if let Answer::Proven(examined) | Answer::Unproven(examined) | Answer::Broken(examined) = &mut self {
+            examined.sealed = sealed && examined.streams.iter().all(|proof| proof.through <= SEQUENCES_MAX);
         }
         self
     }

@@ -29,7 +29,9 @@ pub async fn tail(
     let own_seal = Seal { epoch, run: run.to_owned() };
     let awaited = Control::Seal(own_seal.clone());
     let (mut proven, mut findings) = (Vec::new(), Vec::new());
-    findings.extend(unknown_stream(&log, history).await?);
+    let unknown = unknown_stream(&log, history).await?;
+    let all_are_known = unknown.is_none();
+    findings.extend(unknown);
     for before in history {
         let mut tail = Tail::resume(before);
         let at = match aws::read_on(&log, &mut tail, &awaited).await? {
@@ -57,5 +59,6 @@ pub async fn tail(
     };
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     let verdict = Finding::worst(&findings);
-    Ok(Answer::of(verdict, proven, findings, 0).with_witness(witness))
+    let sealed = all_are_known && proven.len() == history.len();
+    Ok(Answer::of(verdict, proven, findings, 0).with_witness(witness).with_sealed(sealed))
 }

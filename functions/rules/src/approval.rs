@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Approval, OnExpiry};
+use crate::plan::{Approval, OnExpiry, bounds};
 
 /// Where a run asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct Question {
     pub epoch: u64,
     /// About what.
     pub about: About,
-    /// SHA-256, in hexadecimal, of the proof as the state machine hands it on: of the history, or of the tail.
+    /// SHA-256, in hexadecimal, of the proof as the state machine hands it on, of the history or of the tail, and of `reason`.
     pub proof: String,
     /// Why it is asked, for a person.
     pub reason: String,
@@ -223,11 +223,13 @@ pub fn count(
     let mut refused = None;
     let mut refuse = |principal: &str, why: String| {
         let (principal, reason) = (cut(principal), cut(&why));
-        refused = Some(why);
+        refused = Some(reason.clone());
         Counted { question: about, decision: Decided::Refused, principal, reason, at: now }
     };
     match came {
-        Came::Nothing | Came::Unasked { .. } => {}
+        Came::Nothing => {}
+        // It is asked again: a question that one blow of the network swallows is not over.
+        Came::Unasked { why } => approvals.push(refuse("nobody", format!("it could not be asked: {why}"))),
         Came::Unknown { why } => approvals.push(refuse("nobody known", why.clone())),
         Came::Signed { decision, by } => {
             let counted = counts(approval, question, so_far, decision, by, now);
@@ -245,25 +247,25 @@ pub fn count(
     };
     let agreed = here(Decided::Approve).count();
     let refusals = here(Decided::Refused).count();
-    let over = now >= question.expires_at || matches!(came, Came::Unasked { .. }) || refusals >= REFUSALS_MAX;
+    let (late, too_many) = (now >= question.expires_at, refusals >= REFUSALS_MAX);
     let (verdict, reason) = if here(Decided::Decline).next().is_some() {
         (Verdict::Declined, format!("{about} was declined by {}", by(Decided::Decline)))
     } else if agreed >= question.needed {
         (Verdict::Approved, format!("{about} was approved by {}", by(Decided::Approve)))
-    } else if !over {
+    } else if !late && !too_many {
         let reason =
             format!("{about}: {agreed} of {} have agreed, until {}", question.needed, question.expires_at);
         (Verdict::Waiting, reason)
     } else {
-        let why = match came {
-            Came::Unasked { why } => format!("{about} could not be asked: {why}"),
-            _ if refusals >= REFUSALS_MAX => {
+        let why = match late {
+            true => format!("{about}: {agreed} of {} had agreed by {}", question.needed, question.expires_at),
+            false => {
                 format!("{about}: {refusals} answers did not count, the last one since {}", last(&approvals))
             }
-            _ => format!("{about}: {agreed} of {} had agreed by {}", question.needed, question.expires_at),
         };
+        // What answers wrongly for ever does not make the plan go on before its time.
         let (verdict, then) = match (about, approval.on_expiry) {
-            (About::Seal, OnExpiry::GoOn) => (Verdict::Approved, "the plan goes on"),
+            (About::Seal, OnExpiry::GoOn) if late => (Verdict::Approved, "the plan goes on"),
             _ => (Verdict::Unanswered, "the plan does not go on"),
         };
         let reason = format!("{why}, and {then}");
@@ -283,11 +285,11 @@ pub fn count(
 /// How many answers to one question may not count, before it is asked no more: each is a round of the state machine, whose
 /// history ends.
 pub const REFUSALS_MAX: usize = 50;
-/// Characters of a text in what a run hands on, whose state is 256 KiB at the most.
-const TEXT_MAX: usize = 500;
+/// Bytes of a text in what a run hands on, whose state is 256 KiB at the most: a byte can be six in JSON.
+const TEXT_BYTES_MAX: usize = 200;
 
 fn cut(text: &str) -> String {
-    text.chars().take(TEXT_MAX).collect()
+    text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned()
 }
 
 fn last(counted: &[Counted]) -> &str {
@@ -333,7 +335,10 @@ fn counts(
     // What did not count is no decision.
     let counted = so_far.iter().filter(|counted| counted.decision != Decided::Refused);
     let mut here = counted.filter(|counted| counted.question == question.about);
-    let is_same = |counted: &&Counted| Signer { arn: counted.principal.clone() }.person() == Some(person);
+    let is_same = |counted: &&Counted| {
+        let signer = Signer { arn: counted.principal.clone() };
+        signer.person().is_some_and(|earlier| earlier.eq_ignore_ascii_case(person))
+    };
     if let Some(counted) = here.find(is_same) {
         return Err(format!("{person} has decided already, as {}, at {}", counted.principal, counted.at));
     }
@@ -353,10 +358,18 @@ fn is_like(arn: &str, pattern: &str) -> bool {
     }
 }
 
-/// When a question that is asked at `asked_at` is over.
-pub fn expires_at(asked_at: Timestamp, approval: &Approval) -> Timestamp {
-    asked_at + SignedDuration::from_secs(i64::from(approval.wait_seconds))
+/// When a question that is asked at `asked_at` is over; before the seal so early that the outage can still be confirmed again
+/// before the run's `deadline`, past which it seals nothing.
+pub fn expires_at(about: About, asked_at: Timestamp, deadline: Timestamp, approval: &Approval) -> Timestamp {
+    let waited = asked_at + SignedDuration::from_secs(i64::from(approval.wait_seconds));
+    match about {
+        About::Seal => waited.min(deadline - CONFIRMATION),
+        About::Unproven => waited,
+    }
 }
+
+/// What one confirmation of the outage may take, and starting its function.
+const CONFIRMATION: SignedDuration = SignedDuration::from_secs(bounds::PROBE_ROUND_SECONDS_MAX as i64 + 15);
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,10 @@ use lifeboat_rules::decided::Counting;
 use lifeboat_rules::evidence::sha256;
 use lifeboat_rules::notification::Notification;
 use lifeboat_rules::plan::Approval;
-use lifeboat_rules::{Plan, Request, StepError};
+use lifeboat_rules::{Plan, Request, Run, StepError};
 use lifeboat_runtime::{Context, Put, Store, decide};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Action, Answer, Topic, notify, read_json};
 
@@ -48,17 +48,18 @@ pub struct Posted {
 
 impl Asking {
     /// The question, for persons.
-    fn question(&self, plan: &Plan, run: &str, epoch: u64, approval: &Approval) -> Question {
+    fn question(&self, plan: &Plan, run: &Run, epoch: u64, approval: &Approval) -> Question {
+        let grounds = json!({ "proof": self.proof, "reason": self.reason });
         Question {
             plan: plan.name.clone(),
-            run: run.to_owned(),
+            run: run.id.clone(),
             epoch,
             about: self.about,
-            proof: sha256(self.proof.to_string().as_bytes()),
+            proof: sha256(grounds.to_string().as_bytes()),
             reason: self.reason.clone(),
             needed: self.about.needed(approval),
             asked_at: self.asked_at,
-            expires_at: expires_at(self.asked_at, approval),
+            expires_at: expires_at(self.about, self.asked_at, run.deadline, approval),
         }
     }
 }
@@ -109,7 +110,8 @@ pub(crate) async fn ask(
         Put::Created => {}
         Put::Exists(_) => return Err(StepError::defect(format!("{key} is another question"))),
     }
-    let first = is_first(&step.entered, question.asked_at) && so_far.is_empty();
+    let first = is_first(&step.entered, question.asked_at)
+        && !so_far.iter().any(|counted| counted.question == asking.about);
     let not_told = match (&plan.approval, &request.run) {
         (Some(approval), Some(run)) if first => {
             let asked = Notification::Question { run, question: &question, on_expiry: approval.on_expiry };
@@ -159,7 +161,7 @@ fn question(plan: &Plan, request: &Request<Action>, asking: &Asking) -> Result<Q
     let approval = plan.approval.as_ref();
     let approval =
         approval.ok_or_else(|| StepError::defect("the plan lets nobody approve, and a person is asked"))?;
-    Ok(asking.question(plan, &run.id, run.claimed_epoch()?, approval))
+    Ok(asking.question(plan, run, run.claimed_epoch()?, approval))
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ use serde_json::Value;
 pub const DECISION_HEADER: &str = "x-lifeboat-decision";
 /// The body of the request that is signed, and sent on.
 pub const GET_CALLER_IDENTITY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+/// Its `Content-Type`, as the SDK sends it.
+pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 /// Characters of a decision, and of one header.
 const LENGTH_MAX: usize = 8_192;
 
@@ -64,22 +66,18 @@ impl Identities {
         Identities { sts: Client::new(config) }
     }
 
-    /// Reads what has come in for a question, and asks who has signed it.
+    /// Reads what somebody has sent for a question, and asks who has signed it.
     ///
     /// # Errors
     /// `Transient` where STS does not answer.
-    pub async fn came(&self, submission: Option<&Value>, proof: Option<Proof>) -> Result<Came, StepError> {
+    pub async fn came(&self, submission: &Value, proof: Option<Proof>) -> Result<Came, StepError> {
         let unknown = |why: &str| Ok(Came::Unknown { why: why.to_owned() });
-        let Some(submission) = submission else { return Ok(Came::Nothing) };
-        if let Some(why) = submission["unasked"].as_str() {
-            return Ok(Came::Unasked { why: why.to_owned() });
-        }
         let Some(text) = submission["decision"].as_str().filter(|text| text.len() <= LENGTH_MAX) else {
             return unknown("what came has no field `decision`, or one that is too long");
         };
         let decision: Decision = match serde_json::from_str(text) {
             Ok(decision) => decision,
-            Err(err) => return unknown(&format!("`decision` is none: {err}")),
+            Err(_) => return unknown("`decision` is none of this Lifeboat's"),
         };
         let Some(proof) = proof else {
             return unknown("what came has no field `proof` with the headers of a signed request");
@@ -118,9 +116,9 @@ impl Identities {
             Err(SdkError::ServiceError(err))
                 if err.raw().status().is_client_error() && !is_throttled(err.err().code()) =>
             {
-                let (code, message) =
-                    (err.err().code().unwrap_or("refused"), err.err().message().unwrap_or_default());
-                Ok(Err(format!("AWS does not know who has signed it: {code}: {message}")))
+                // Its message may have the signed headers in it, and a record is kept for years.
+                let code = err.err().code().unwrap_or("refused");
+                Ok(Err(format!("AWS does not know who has signed it: {code}")))
             }
             Err(err) => Err(aws_error("ask STS who has signed the decision", err)),
         }
@@ -128,7 +126,8 @@ impl Identities {
 }
 
 fn is_throttled(code: Option<&str>) -> bool {
-    code.is_some_and(|code| code.contains("Throttl"))
+    const WORDS: [&str; 4] = ["Throttl", "TooMany", "LimitExceeded", "SlowDown"];
+    code.is_some_and(|code| WORDS.iter().any(|word| code.contains(word)))
 }
 
 /// Whether the signature of an `Authorization` header covers a header.
@@ -153,6 +152,13 @@ impl Intercept for SentOn {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.request_mut().headers_mut();
+        // AWS wants every header that says something signed, and the SDK's own are not by this signature.
+        let of_sdk = |name: &str| name.starts_with("x-amz-") || name.starts_with("amz-sdk-");
+        let own: Vec<String> =
+            headers.iter().map(|(name, _)| name.to_owned()).filter(|name| of_sdk(name)).collect();
+        for name in own {
+            headers.remove(name);
+        }
         for (name, value) in self.0.iter() {
             headers.remove(*name);
             if let Some(value) = value {

@@ -16,7 +16,7 @@ mod words;
 
 use jiff::Timestamp;
 use lifeboat_rules::admission::Admission;
-use lifeboat_rules::approval::{Count, Counted, Question};
+use lifeboat_rules::approval::{Came, Count, Counted, Question};
 use lifeboat_rules::decided::{Admitted, Asked, Because, Claimed, Claiming, Wanted};
 use lifeboat_rules::epoch::Claim;
 use lifeboat_rules::evidence::{Deployment, Manifest, Template, account, prefix};
@@ -33,7 +33,7 @@ pub use aws::{Executions, listed, newest_fence};
 pub use before::before;
 pub use claims::{claim_epoch, flip_name, holders, newest_epoch};
 pub use deployed::Orchestrator;
-pub use identity::{DECISION_HEADER, GET_CALLER_IDENTITY, Identities, Proof, Submission};
+pub use identity::{CONTENT_TYPE, DECISION_HEADER, GET_CALLER_IDENTITY, Identities, Proof, Submission};
 pub use lifeboat_rules::decided::Deployed;
 pub use manifests::{put_manifest, sign_manifest};
 pub use notify::{Topic, notify};
@@ -72,8 +72,10 @@ pub enum Action {
         question: Asking,
         /// What counts so far.
         so_far: Vec<Counted>,
-        /// What whoever had the token has sent, or why there is nothing.
-        submission: Option<Value>,
+        /// What whoever had the token has sent: `{"sent": …}`, whatever it is; none where the time was over.
+        submission: Option<Sent>,
+        /// Why nobody could be asked.
+        unasked: Option<String>,
     },
     /// Close the run.
     Close {
@@ -111,6 +113,18 @@ impl Failure {
         format!("{}: {}: {message}", self.state, self.error)
     }
 }
+
+/// What came with a token: anything, from anybody who had it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sent {
+    /// As it came; null is something too.
+    #[serde(default)]
+    pub sent: Value,
+}
+
+/// Attempts at a count that wait for STS.
+const PATIENT_ATTEMPTS: u32 = 4;
 
 /// The input of an execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -235,8 +249,21 @@ pub async fn handle(
             let topic = orchestrator.topic.as_ref();
             approval::ask(context, &request, question, so_far, private.token, topic, now()).await
         }
-        Action::Count { question, so_far, submission } => {
-            let came = identities.came(submission.as_ref(), private.proof).await?;
+        Action::Count { question, so_far, submission, unasked } => {
+            let came = match (submission, unasked) {
+                (Some(Sent { sent }), _) => {
+                    let came = identities.came(sent, private.proof).await;
+                    // Whoever has answered can answer again, and no trouble of STS ends a failover.
+                    came.or_else(|err| match request.step.attempt < PATIENT_ATTEMPTS {
+                        true => Err(err),
+                        false => Ok(Came::Unknown {
+                            why: format!("who has signed could not be asked: {}", err.name.as_str()),
+                        }),
+                    })?
+                }
+                (None, Some(why)) => Came::Unasked { why: why.clone() },
+                (None, None) => Came::Nothing,
+            };
             approval::count(context, &request, question, so_far, came, now()).await
         }
         Action::ClaimEpoch {} => {

@@ -22,7 +22,7 @@ impl Private {
             private.token = ask.remove("token").and_then(|token| token.as_str().map(str::to_owned));
         }
         if let Some(submission) =
-            payload.pointer_mut("/action/count/submission").and_then(Value::as_object_mut)
+            payload.pointer_mut("/action/count/submission/sent").and_then(Value::as_object_mut)
             && let Some(proof) = submission.get_mut("proof")
         {
             private.proof = Proof::deserialize(proof.take()).ok();
@@ -42,12 +42,11 @@ mod tests {
         assert_eq!(Private::take(&mut ask).token.as_deref(), Some("t"));
         assert_eq!(ask, json!({ "action": { "ask": { "so_far": [] } } }));
         let proof = json!({ "host": "h", "authorization": "a", "x-amz-date": "d" });
-        let mut count =
-            json!({ "action": { "count": { "submission": { "decision": "{}", "proof": proof } } } });
+        let mut count = json!({ "action": { "count": { "submission": { "sent": { "decision": "{}", "proof": proof } } } } });
         let taken = Private::take(&mut count).proof.unwrap();
         assert_eq!((taken.host.as_str(), taken.authorization.as_str()), ("h", "a"));
         assert_eq!(
-            count["action"]["count"]["submission"],
+            count["action"]["count"]["submission"]["sent"],
             json!({ "decision": "{}", "proof": "not recorded" })
         );
         for other in [json!(null), json!({ "action": { "count": { "submission": null } } })] {

@@ -13,7 +13,7 @@ const DECISION: &str = r#"{"plan":"aex","run":"by-hand","epoch":2,"about":"seal"
 
 async fn came(identities: &Identities, sent: &Submission) -> Came {
     let submission = json!({ "decision": sent.decision });
-    identities.came(Some(&submission), Some(sent.proof.clone())).await.unwrap()
+    identities.came(&submission, Some(sent.proof.clone())).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

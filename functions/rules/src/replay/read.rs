@@ -1,6 +1,6 @@
 //! A run's records, put together: which outcome belongs to which intent, by which plan, and what is wrong with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -41,9 +41,16 @@ pub(super) struct Call {
     pub(super) answer: Answer,
 }
 
+/// What the manifest names. What came when a run was closed is vouched for by nobody, and decides nothing again.
+fn listed(evidence: &Evidence) -> Option<BTreeSet<String>> {
+    let manifest: Manifest = serde_json::from_slice(evidence.objects.get(MANIFEST)?).ok()?;
+    Some(manifest.records.into_iter().map(|listed| listed.key).collect())
+}
+
 pub(super) fn read(evidence: &Evidence) -> Read {
     let mut damage = Vec::new();
     let (mut intents, mut outcomes) = (HashMap::new(), Vec::new());
+    let vouched = listed(evidence);
     let (mut manifest, mut plans) = (None::<Manifest>, HashMap::new());
     if evidence.objects.is_empty() {
         damage.push("there is no record of this run".to_owned());
@@ -60,7 +67,7 @@ pub(super) fn read(evidence: &Evidence) -> Read {
                 Ok(read) => manifest = Some(read),
                 Err(err) => damage.push(format!("{key} cannot be read: {err}")),
             }
-        } else if is_record(key) {
+        } else if is_record(key) && vouched.as_ref().is_none_or(|listed| listed.contains(key)) {
             match serde_json::from_slice::<Record>(bytes) {
                 Ok(record) if record.phase == Phase::Intent => {
                     intents.insert(sha256(bytes), record);

@@ -106,6 +106,12 @@ pub fn leads_to(state: &str, answer: &Answer) -> Option<Outcome> {
 
 /// How a run ends by the last answer of each of its states; `None` where all of them go on.
 pub(super) fn end(answers: &BTreeMap<&str, Answer>) -> Option<Outcome> {
+    // Whoever asks for a run that another has overtaken says so; whatever else comes of asking, what is counted decides.
+    let is_fenced =
+        |state: &str| answers.get(state).is_some_and(|answer| *answer == Answer::Failed("Fenced".to_owned()));
+    if ASKING.into_iter().any(is_fenced) {
+        return Some(Outcome::Superseded);
+    }
     // Behind an unproven tail two persons may let the run go on.
     let is_asked = |state: &str| state == TAIL && answers.contains_key(TAIL_LEAVE);
     let leads = |state: &&str| match answers.get(state).and_then(|answer| leads_to(state, answer)) {
