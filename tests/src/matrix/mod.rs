@@ -33,7 +33,8 @@ pub use way_out::Way;
 
 /// Any one run: the longest asks for ten minutes whether its names have followed.
 const RUN_WITHIN: Duration = Duration::from_secs(720);
-/// A case in which a fault has met nothing is played again: which of two calls side by side came first was chance.
+/// A case in which a fault has met nothing, and nothing else was wrong, is played again: which of two calls side by side came
+/// first was chance.
 const PLAYED_AGAIN: u32 = 2;
 /// The state in which a false alarm is noticed: what a run calls before is the same whether or not it is one.
 const NOTICED_IN: &str = "Confirm the outage again";
@@ -92,7 +93,7 @@ impl Matrix {
                 tokio::join!(play(&self.ground, here, ready, &case), self.ground.set_back(there));
             let mut other = other?;
             for _ in 0..PLAYED_AGAIN {
-                if !played.as_ref().is_ok_and(|played| played.met.contains(&0)) {
+                if !played.as_ref().is_ok_and(Played::met_nothing_alone) {
                     break;
                 }
                 let again = play(&self.ground, there, other, &case);

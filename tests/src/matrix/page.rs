@@ -83,6 +83,10 @@ fn summary(played: &[Played]) -> String {
             came(Came::Halted),
         );
     }
+    let mended = played.iter().filter(|one| well(one) && one.wrong_before > 0).count();
+    if mended > 0 {
+        let _ = write!(text, "\n\nWrong once, right when played again: {mended}.");
+    }
     text
 }
 
@@ -209,4 +213,20 @@ fn told(way: Way) -> &'static str {
 
 fn well(one: &Played) -> bool {
     one.complaints().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::case::Case;
+
+    #[test]
+    fn the_summary_counts_what_was_wrong_once() {
+        let case = Case { strategy: Strategy::Switch, false_alarm: false, troubles: Vec::new() };
+        let wrong = Played { wrong_before: 1, ..Played::failed(&case, "lost") };
+        let right = Played { wrongs: Vec::new(), ..wrong.clone() };
+        let never = Played { wrong_before: 0, ..right.clone() };
+        assert!(!summary(&[wrong.clone(), never.clone()]).contains("played again"));
+        assert!(summary(&[wrong, right, never]).ends_with("\n\nWrong once, right when played again: 1."));
+    }
 }

@@ -134,6 +134,7 @@ async fn play_one(ground: &Ground, stage: &Stage, ready: Ready, case: &Case) -> 
         way,
         met,
         wrongs,
+        wrong_before: 0,
         run_seconds,
         seconds: began.elapsed().as_secs_f64(),
     })

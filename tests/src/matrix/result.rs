@@ -31,6 +31,9 @@ pub struct Played {
     pub met: Vec<u64>,
     /// What may not be, and was.
     pub wrongs: Vec<String>,
+    /// How often the case was played before this and was wrong.
+    #[serde(default)]
+    pub wrong_before: u32,
     /// From the alarm until the run was judged.
     pub run_seconds: f64,
     /// The same with the way out.
@@ -48,6 +51,7 @@ impl Played {
             way: None,
             met: Vec::new(),
             wrongs: vec![why.to_owned()],
+            wrong_before: 0,
             run_seconds: 0.0,
             seconds: 0.0,
         }
@@ -60,6 +64,18 @@ impl Played {
             complaints.push("a fault has met no call".to_owned());
         }
         complaints
+    }
+
+    /// Whether a fault has met no call, and that is all that is wrong.
+    pub(super) fn met_nothing_alone(&self) -> bool {
+        self.met.contains(&0) && self.wrongs.is_empty()
+    }
+
+    /// The same, behind an earlier one of its case: being right in the end leaves no wrong one without a trace.
+    fn after(mut self, earlier: Option<&Played>) -> Played {
+        let wrong = |earlier: &Played| earlier.wrong_before + u32::from(!earlier.complaints().is_empty());
+        self.wrong_before = self.wrong_before.max(earlier.map_or(0, wrong));
+        self
     }
 }
 
@@ -94,9 +110,13 @@ impl Results {
             std::fs::remove_file(path).doing(what)?;
         }
         let text = if path.exists() { std::fs::read_to_string(path).doing(what)? } else { String::new() };
+        let mut played: BTreeMap<String, Played> = BTreeMap::new();
         // A last line that was cut off is a case that was not played.
-        let played = text.lines().filter_map(|line| serde_json::from_str::<Played>(line).ok());
-        let played = played.map(|played| (played.case.id(), played)).collect();
+        for one in text.lines().filter_map(|line| serde_json::from_str::<Played>(line).ok()) {
+            let id = one.case.id();
+            let one = one.after(played.get(&id));
+            played.insert(id, one);
+        }
         let file = OpenOptions::new().create(true).append(true).open(path).doing(what)?;
         Ok(Results { path: path.to_owned(), file, played })
     }
@@ -112,15 +132,44 @@ impl Results {
     /// Where it cannot be written.
     pub fn add(&mut self, played: Played) -> Result<(), WorldError> {
         let what = || format!("write {}", self.path.display());
+        let id = played.case.id();
+        let played = played.after(self.played.get(&id));
         let mut line = serde_json::to_vec(&played).doing(what)?;
         line.push(b'\n');
         self.file.write_all(&line).doing(what)?;
-        self.played.insert(played.case.id(), played);
+        self.played.insert(id, played);
         Ok(())
     }
 
     /// All of them, by the case's name.
     pub fn played(&self) -> impl Iterator<Item = &Played> {
         self.played.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_that_was_wrong_stays_known_as_that_when_it_is_right() {
+        let case = Case { strategy: Strategy::Switch, false_alarm: false, troubles: Vec::new() };
+        let wrong = Played::failed(&case, "lost");
+        let right = Played { wrongs: Vec::new(), ..wrong.clone() };
+        assert_eq!(right.clone().after(None).wrong_before, 0);
+        assert_eq!(right.clone().after(Some(&right)).wrong_before, 0);
+        let twice = wrong.clone().after(Some(&wrong));
+        let mended = right.clone().after(Some(&twice));
+        assert_eq!((twice.wrong_before, mended.wrong_before), (1, 2));
+        assert_eq!(right.after(Some(&mended)).wrong_before, 2);
+    }
+
+    #[test]
+    fn what_met_nothing_is_played_again_and_what_was_wrong_is_not() {
+        let case = Case { strategy: Strategy::Switch, false_alarm: false, troubles: Vec::new() };
+        let wrong = Played { met: vec![0], ..Played::failed(&case, "lost") };
+        let in_vain = Played { wrongs: Vec::new(), ..wrong.clone() };
+        let met = Played { met: vec![1], ..in_vain.clone() };
+        assert_eq!([wrong, in_vain, met].map(|one| one.met_nothing_alone()), [false, true, false]);
     }
 }
