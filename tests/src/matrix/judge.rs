@@ -108,7 +108,7 @@ pub(super) fn run(end: &End, manifest: Option<&Manifest>, seen: &Seen) -> (Came,
             must(of_run == 0, "its stack is left");
             Came::Primary
         }
-        "Halted" | "Unproven" => {
+        "Halted" => {
             // A seal that ended in an error may have been done: what stands then stays, as the operator's page says.
             let sealing = end.reason.starts_with("Seal the ledger: ");
             let said = manifest.is_none_or(|manifest| !manifest.facts["left_standing"].is_null()) || sealing;
@@ -251,6 +251,7 @@ mod tests {
             ("StoodDown", Outcome::StoodDown, &left),
             ("Halted", Outcome::Halted, &left),
             ("Broken", Outcome::Broken, &untouched()),
+            ("Unproven", Outcome::Unproven, &untouched()),
             ("Superseded", Outcome::Superseded, &untouched()),
             ("", Outcome::Halted, &untouched()),
         ];
