@@ -37,13 +37,18 @@ impl Way {
         }
     }
 
-    /// What a text names that says this way; another text of the same run may say it instead.
-    fn words(self) -> &'static [&'static str] {
+    /// Whether a text says this way; another text of the same run may say it instead.
+    fn is_named_in(self, text: &str) -> bool {
+        let any = |words: &[&str]| words.iter().any(|words| text.contains(words));
         match self {
-            Way::NewRun => &["new run", "start a run by hand", "start another run"],
-            Way::Flip => &["lifeboat flip"],
-            Way::HandBack => &["lifeboat handback"],
-            Way::HandBackFromRecovery => &["--take-from-recovery"],
+            Way::NewRun => any(&["new run", "start a run by hand", "start another run"]),
+            Way::Flip => any(&["lifeboat flip"]),
+            // The other hand-back begins with the same words.
+            Way::HandBack => text
+                .split("lifeboat handback")
+                .skip(1)
+                .any(|behind| !behind.trim_start().starts_with("--take-from-recovery")),
+            Way::HandBackFromRecovery => any(&["--take-from-recovery"]),
         }
     }
 
@@ -129,7 +134,7 @@ pub(super) async fn was_said(
     let status = String::from_utf8_lossy(&output.stdout).into_owned();
     let reason = manifest.map(|manifest| manifest.reason.clone()).unwrap_or_default();
     let texts = [end.map(|end| end.reason.clone()).unwrap_or_default(), reason, status.clone()];
-    let named = texts.iter().any(|text| way.words().iter().any(|words| text.contains(words)));
+    let named = texts.iter().any(|text| way.is_named_in(text));
     // It is for `lifeboat status --verify` to tell where the run itself could not know.
     let told_where = texts.iter().any(|text| text.contains("lifeboat status --verify"));
     let by_hand = status.lines().any(|line| line.contains("by hand") && line.contains("would be admitted"));
@@ -152,4 +157,21 @@ async fn command(stage: &Stage, args: &[&str]) -> Result<Option<String>, WorldEr
     }
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     Ok(Some(format!("lifeboat {}: {}: {out}{err}", args.join(" "), output.status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hand_back_from_the_recovery_side_does_not_name_the_plain_one() {
+        let from_recovery = "back with `lifeboat handback --take-from-recovery`";
+        let plain = "until a new run, or `lifeboat handback`";
+        let both = format!("{from_recovery}; {plain}");
+        let named =
+            |way: Way| [from_recovery, plain, both.as_str(), "nothing"].map(|text| way.is_named_in(text));
+        assert_eq!(named(Way::HandBack), [false, true, true, false]);
+        assert_eq!(named(Way::HandBackFromRecovery), [true, false, true, false]);
+        assert_eq!(named(Way::NewRun), [false, true, true, false]);
+    }
 }
