@@ -26,12 +26,13 @@ async fn play(strategy: Strategy, false_alarm: bool, chosen: impl Fn(&Case) -> b
         .unwrap_or_else(|why| panic!("{}", explain(&why)));
 
     let page = std::fs::read_to_string(page::path()).unwrap();
+    let part = if false_alarm { "false-alarm".to_owned() } else { strategy.to_string() };
     for call in matrix.calls() {
         // How often a stack is asked for depends on the machine; that it is does not.
-        let row = format!("| {}", call.what);
+        let row = format!("| {} |", call.what);
         assert!(
-            page.contains(&row),
-            "{}: {row} is not on the page: play the matrix and write it",
+            section(&page, &part, &call.state).lines().any(|line| line.starts_with(&row)),
+            "{}: {row} is not on the page below `{part}`: play the matrix and write it",
             call.state
         );
     }
@@ -51,6 +52,27 @@ async fn play(strategy: Strategy, false_alarm: bool, chosen: impl Fn(&Case) -> b
     };
     matrix.play(|| cases.pop_front(), done).await.unwrap_or_else(|why| panic!("{}", explain(&why)));
     assert!(wrongs.is_empty(), "each of these faults is to be survived:\n{}", wrongs.join("\n"));
+}
+
+/// What a part of the page that is made says of a state; nothing where it does not know the state.
+fn section<'a>(page: &'a str, part: &str, state: &str) -> &'a str {
+    let between = |text: &'a str, begin: &str, end: &str| {
+        let (_, behind) = text.split_once(begin)?;
+        Some(behind.split_once(end).map_or(behind, |(inside, _)| inside))
+    };
+    let part = between(page, &format!("<!-- diagram:{part} -->\n"), "<!-- /diagram:");
+    part.and_then(|part| between(part, &format!("### {state}\n"), "\n### ")).unwrap_or_default()
+}
+
+#[test]
+fn a_row_is_looked_for_where_its_call_is_made() {
+    let page = "<!-- diagram:switch -->\n### A\n\n| one |\n\n### A again\n\n| two |\n<!-- /diagram:switch -->\n\n\
+        <!-- diagram:records -->\n### A\n\n| three |\n<!-- /diagram:records -->\n";
+    let rows = |part, state| section(page, part, state).trim();
+    assert_eq!(rows("switch", "A"), "| one |");
+    assert_eq!(rows("switch", "A again"), "| two |");
+    assert_eq!(rows("records", "A"), "| three |");
+    assert_eq!((rows("records", "A again"), rows("pairs", "A")), ("", ""));
 }
 
 /// Whether it changes more than the evidence.
