@@ -6,19 +6,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const TICK_MILLISECONDS: u64 = 120;
 
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a fixed template")
+}
+
 /// Shown until it is dropped.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     pub(crate) fn show(what: String) -> Self {
-        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a fixed template");
-        let bar = ProgressBar::new_spinner().with_style(style).with_message(what);
+        let bar =
+            ProgressBar::new_spinner().with_style(style("{spinner} {msg} {elapsed}")).with_message(what);
         bar.enable_steady_tick(Duration::from_millis(TICK_MILLISECONDS));
         Self(bar)
     }
 
-    /// Shows this from now on.
+    /// Shows this from now on, which tells its own time.
     pub(crate) fn say(&self, what: String) {
+        self.0.set_style(style("{spinner} {msg}"));
         self.0.set_message(what);
     }
 
@@ -34,9 +39,8 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     pub(crate) fn show(what: &str) -> Self {
         let template = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} to go";
-        let style = ProgressStyle::with_template(template).expect("a fixed template");
         // Nothing is drawn where standard error is no terminal.
-        Self(ProgressBar::new(0).with_style(style).with_message(what.to_owned()))
+        Self(ProgressBar::new(0).with_style(style(template)).with_message(what.to_owned()))
     }
 
     /// So many bytes more are to be done.
@@ -56,8 +60,7 @@ pub(crate) struct Steps(ProgressBar);
 impl Steps {
     pub(crate) fn show(what: &str, count: u64) -> Self {
         let template = "{msg} {wide_bar} {pos} of {len}, {eta} to go";
-        let style = ProgressStyle::with_template(template).expect("a fixed template");
-        Self(ProgressBar::new(count).with_style(style).with_message(what.to_owned()))
+        Self(ProgressBar::new(count).with_style(style(template)).with_message(what.to_owned()))
     }
 
     /// So many more are done.
