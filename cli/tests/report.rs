@@ -148,7 +148,7 @@ fn what_people_said_is_in_the_page_and_what_cannot_be_read_is_named() {
     );
     assert!(
         page.contains("arn:aws:iam::1:role/&lt;ops&gt;")
-            && page.contains("nobody answered in time")
+            && page.contains("not answered by enough in time")
             && !page.contains("nobody was asked"),
         "{page}"
     );

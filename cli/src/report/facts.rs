@@ -109,7 +109,12 @@ impl Facts {
 
     /// Whether anything was ever to be done of this kind.
     pub(super) fn was_begun(&self, action: &str) -> bool {
-        self.of(Phase::Intent, &[action]).next().is_some()
+        self.begun(action) > 0
+    }
+
+    /// How many calls were to do something of this kind.
+    pub(super) fn begun(&self, action: &str) -> usize {
+        self.of(Phase::Intent, &[action]).count()
     }
 
     /// Whether a call that asked for `action` came to this verdict.

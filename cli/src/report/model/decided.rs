@@ -14,6 +14,8 @@ pub(crate) struct Decided {
     pub(crate) approvals: Vec<Counted>,
     /// Approvals that could not be read: which, and what is wrong.
     pub(crate) approvals_unread: Vec<String>,
+    /// Whether a question was put to people at all.
+    pub(crate) asked: bool,
     /// Each time that the primary was looked at.
     pub(crate) observations: Vec<Observation>,
 }
@@ -41,6 +43,7 @@ pub(super) fn of(facts: &Facts) -> Decided {
         started: started(facts),
         approvals,
         approvals_unread,
+        asked: facts.was_begun("ask"),
         observations: facts.outcomes(&["confirm_outage"]).filter_map(observation).collect(),
     }
 }

@@ -69,9 +69,11 @@ fn words(facts: &Facts, state: Fenced, opened: bool, streams: u64) -> String {
                             primary, and others open: `lifeboat status --verify` reads the ledger itself."
             .to_owned(),
         Fenced::Yes => {
-            let then = match opened {
-                true => "Then the pen was given to the recovery side.",
-                false => "No record says that the pen was given to the recovery side: until a person acts, neither side acknowledges.",
+            let then = match (opened, facts.was_begun("open")) {
+                (true, _) => "Then the pen was given to the recovery side.",
+                (false, true) => "To give the pen to the recovery side was begun, and no record says that every stream was opened: \
+                                  `lifeboat status --verify` tells who holds each.",
+                (false, false) => "No record says that the pen was given to the recovery side: until a person acts, neither side acknowledges.",
             };
             format!(
                 "A seal closes {}. The old primary finds it where its own next entry would go, and stops without \

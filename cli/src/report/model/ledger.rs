@@ -83,7 +83,11 @@ fn read(kept: &Kept) -> Option<Examined> {
 
 fn words(facts: &Facts, examined: &[(&Kept, Examined)]) -> Vec<String> {
     let Some((kept, last)) = examined.last() else {
-        return vec!["The ledger was not looked at: the run ended before.".to_owned()];
+        let begun = ["verify_history", "verify_tail"].into_iter().any(|action| facts.was_begun(action));
+        return vec![match begun {
+            true => "To prove the ledger was begun, and no record gives a proof.".to_owned(),
+            false => "No record says that the ledger was looked at.".to_owned(),
+        }];
     };
     let (streams, entries) = (count(last.streams.len() as u64, "stream"), count(last.entries, "entry"));
     let is_tail = facts.outcomes(&["verify_tail"]).any(|tail| tail.key == kept.key);

@@ -38,6 +38,8 @@ pub(super) fn of(facts: &Facts) -> Verdict {
 fn tone(facts: &Facts, outcome: Option<Outcome>) -> Tone {
     match outcome {
         Some(Outcome::Recovered) if facts.account.rto.as_ref().is_some_and(|rto| !rto.met) => Tone::Warning,
+        // Nothing says that nothing was lost, as behind an unproven tail that two persons took on them.
+        Some(Outcome::Recovered) if facts.account.rpo.is_none() && !facts.is_by_a_person() => Tone::Warning,
         Some(Outcome::Recovered) => Tone::Good,
         Some(Outcome::StoodDown | Outcome::Refused | Outcome::Superseded | Outcome::HandedBack) => {
             Tone::Neutral
@@ -60,6 +62,15 @@ pub(crate) enum Fenced {
 }
 
 pub(crate) fn fenced(facts: &Facts) -> Fenced {
+    // Said before anything was put, as long as it was the step's first and only answer.
+    let looked = ["Advancing", "Broken", "Unproven"];
+    let mut outcomes = facts.outcomes(&["seal"]);
+    if let (Some(only), None) = (outcomes.next(), outcomes.next())
+        && only.verdict().is_some_and(|verdict| looked.contains(&verdict))
+        && facts.begun("seal") == 1
+    {
+        return Fenced::No;
+    }
     match (facts.was_begun("seal"), facts.came_to("seal", "Sealed")) {
         (_, true) => Fenced::Yes,
         (true, false) => Fenced::Unknown,

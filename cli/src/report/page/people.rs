@@ -22,7 +22,9 @@ pub(super) fn decided(decided: &decided::Decided) -> Markup {
             None => p { "Who started the run is not on record." }
         }
         @if decided.approvals.is_empty() && decided.approvals_unread.is_empty() {
-            p { "Automatic: nobody was asked." }
+            p {
+                @if decided.asked { "People were asked, and no answer is on record." } @else { "Automatic: nobody was asked." }
+            }
         }
         @if !decided.approvals.is_empty() {
             (table("What people were asked, and said", &["Question", "Decision", "By", "At", "Reason"], decided.approvals.iter().map(|approval| vec![
@@ -54,7 +56,7 @@ fn decision(decision: Decided) -> &'static str {
     match decision {
         Decided::Approve => "approved",
         Decided::Decline => "declined",
-        Decided::Expired => "nobody answered in time",
+        Decided::Expired => "not answered by enough in time",
         Decided::Refused => "does not count",
     }
 }
@@ -89,13 +91,17 @@ pub(super) fn trouble(trouble: &Trouble) -> Markup {
 
 pub(super) fn standing(stacks: &Stacks) -> Markup {
     let body = html! {
-        @if stacks.launched.is_empty() {
-            p { "No record says that a stack was complete." }
-        } @else if stacks.left_standing.is_empty() {
-            p { (count(stacks.launched.len() as u64, "stack")) " had been launched, and taken down again: nothing is left." }
-        } @else {
-            p { "These stacks run on, and cost money until somebody deletes them:" }
+        @if !stacks.left_standing.is_empty() {
+            p {
+                "These stacks stand, and cost money until somebody deletes them"
+                @if stacks.launched.is_empty() { "; one that could not be made may be among them" }
+                ":"
+            }
             ul { @for stack in &stacks.left_standing { li { code { (stack) } } } }
+        } @else if stacks.launched.is_empty() {
+            p { "No record says that a stack was complete." }
+        } @else {
+            p { (count(stacks.launched.len() as u64, "stack")) " had been launched, and taken down again: nothing is left." }
         }
     };
     section("standing", "What was left standing", &body)

@@ -29,8 +29,10 @@ pub(crate) fn render(runs: &Runs) -> String {
 }
 
 fn is_well(runs: &Runs) -> bool {
-    let recovered = |run: &&Seen| run.rto_milliseconds.is_some();
-    runs.list.iter().filter(recovered).all(|run| run.rto_met == Some(true) && run.lost_entries == Some(0))
+    let mut recovered = runs.list.iter().filter(|run| run.rto_milliseconds.is_some()).peekable();
+    let vouched = runs.list.iter().all(|run| !matches!(run.signature, Signature::Wrong { .. }));
+    let some = recovered.peek().is_some();
+    vouched && some && recovered.all(|run| run.rto_met == Some(true) && run.lost_entries == Some(0))
 }
 
 fn sentence(runs: &Runs) -> String {

@@ -17,7 +17,7 @@ pub(super) fn section(timeline: &Timeline) -> Markup {
 /// How much of the objective was used.
 fn objective(timeline: &Timeline) -> Markup {
     let Some(limit) = timeline.objective_milliseconds else {
-        return html! { p { "The run was not admitted, so no objective was set." } };
+        return html! { p { "No manifest of an admitted run says what the objective was." } };
     };
     let (took, what) = match timeline.rto_milliseconds {
         Some(rto) => (rto, "Until the recovered side was last seen to serve"),

@@ -10,7 +10,7 @@ use crate::report::model::verdict::Fenced;
 use crate::report::model::{Page, Tone};
 use crate::report::words::{count, duration, grouped};
 
-const CONTENTS: [(&str, &str); 9] = [
+const CONTENTS: [(&str, &str); 10] = [
     ("evidence", "Evidence"),
     ("timeline", "Timeline"),
     ("ledger", "Ledger"),
@@ -18,6 +18,7 @@ const CONTENTS: [(&str, &str); 9] = [
     ("dns", "Traffic"),
     ("decided", "Who decided"),
     ("trouble", "What went wrong"),
+    ("standing", "Left standing"),
     ("digests", "Digests"),
     ("appendix", "Records"),
 ];
@@ -61,7 +62,7 @@ fn recovery_time(page: &Page) -> Markup {
             tile("Recovery time (RTO)", &format!("{} {limit}", duration(took)), Tone::Good)
         }
         (Some(took), _) => tile("Recovery time (RTO)", &format!("{} {limit}", duration(took)), Tone::Bad),
-        (None, _) => tile("Recovery time (RTO)", "not recovered", Tone::Neutral),
+        (None, _) => tile("Recovery time (RTO)", "not measured", Tone::Neutral),
     }
 }
 
@@ -69,7 +70,11 @@ fn loss(page: &Page) -> Markup {
     match (page.lost_entries, page.fence.fenced) {
         (Some(0), _) => tile("Loss (RPO)", "0 entries", Tone::Good),
         (Some(lost), _) => tile("Loss (RPO)", &count(lost, "entry"), Tone::Bad),
-        (None, Fenced::No) => tile("Loss (RPO)", "ledger untouched", Tone::Neutral),
+        (None, Fenced::No)
+            if page.verdict.outcome.is_some() && page.timeline.objective_milliseconds.is_some() =>
+        {
+            tile("Loss (RPO)", "ledger untouched", Tone::Neutral)
+        }
         (None, _) => tile("Loss (RPO)", "not measured", Tone::Warning),
     }
 }
