@@ -2,7 +2,6 @@
 //!
 //! What is real here and what stands in is the light stage's (`lifeboat_tests::light`); a queue listens where a person would.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use lifeboat_rules::evidence::{Manifest, manifest_key};
@@ -10,9 +9,8 @@ use lifeboat_rules::plan::Strategy;
 use lifeboat_tests::drill;
 use lifeboat_tests::light::{Setting, Stage, runs};
 use lifeboat_tests::world::proxy::{Fault, Scope};
-use lifeboat_tests::world::{ACCOUNT, World, WorldOptions, clients};
+use lifeboat_tests::world::{ACCOUNT, World, WorldOptions};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 const PLAN: &str = "told";
 const TOPIC: &str = "arn:aws:sns:eu-central-1:000000000000:on-call";
@@ -123,19 +121,5 @@ async fn answers(stage: &Stage, run: &str) -> [Option<String>; 2] {
 }
 
 async fn aws(world: &World, args: &[&str]) -> Value {
-    let asked = Command::new(world.venv().program("aws"))
-        .args(args)
-        .args(["--output", "json"])
-        // For SQS the variable is not enough.
-        .args(["--endpoint-url", &world.ministack().endpoint()])
-        .env_clear()
-        .env("AWS_DEFAULT_REGION", world.recovery())
-        .env("AWS_ACCESS_KEY_ID", clients::ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", clients::SECRET_KEY)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("the aws command");
-    assert!(asked.status.success(), "{args:?}: {}", String::from_utf8_lossy(&asked.stderr));
-    serde_json::from_slice(&asked.stdout).unwrap_or_default()
+    world.venv().aws(&world.ministack().endpoint(), world.recovery(), args).await.expect("the aws command")
 }

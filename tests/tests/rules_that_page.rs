@@ -3,14 +3,11 @@
 //!
 //! What this does not prove: that Step Functions sends these events; they are as its documentation has them.
 
-use std::process::Stdio;
-
 use lifeboat_rules::Outcome;
 use lifeboat_tests::template;
 use lifeboat_tests::world::{World, WorldOptions, clients, places};
 use run_control::Answer;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 const MACHINE: &str = "StateMachine";
 
@@ -98,19 +95,8 @@ fn event(name: &str, status: &str, outcome: Outcome) -> Value {
 }
 
 async fn matches(world: &World, pattern: &Value, event: &Value) -> bool {
-    let asked = Command::new(world.venv().program("aws"))
-        .args(["events", "test-event-pattern", "--output", "json"])
-        .args(["--event-pattern", &pattern.to_string(), "--event", &event.to_string()])
-        .env_clear()
-        .env("AWS_ENDPOINT_URL", world.endpoint())
-        .env("AWS_DEFAULT_REGION", world.recovery())
-        .env("AWS_ACCESS_KEY_ID", clients::ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", clients::SECRET_KEY)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("the aws command");
-    assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
-    let answer: Value = serde_json::from_slice(&asked.stdout).expect("JSON");
+    let (pattern, event) = (pattern.to_string(), event.to_string());
+    let args = ["events", "test-event-pattern", "--event-pattern", &pattern, "--event", &event];
+    let answer = world.venv().aws(&world.endpoint(), world.recovery(), &args).await.expect("the aws command");
     answer["Result"].as_bool().expect("a result")
 }

@@ -1,14 +1,13 @@
 //! Persons: users of the account, each with a key of their own.
 
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use serde_json::Value;
-use tokio::process::Command;
 
 use super::Stage;
-use crate::world::error::{Doing as _, WorldError};
+use crate::world::error::WorldError;
 use crate::world::{ACCOUNT, World, clients};
 
 /// A user, by an access key.
@@ -26,8 +25,10 @@ impl Person {
     /// # Errors
     /// Where the emulator does not take it.
     pub async fn new(world: &World, name: &str) -> Result<Person, WorldError> {
-        let made = ask(world, &["iam", "create-user", "--user-name", name]).await?;
-        let key = ask(world, &["iam", "create-access-key", "--user-name", name]).await?;
+        let endpoint = world.endpoint();
+        let ask = async |args: &[&str]| world.venv().aws(&endpoint, world.recovery(), args).await;
+        let made = ask(&["iam", "create-user", "--user-name", name]).await?;
+        let key = ask(&["iam", "create-access-key", "--user-name", name]).await?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(Person {
             arn: text(&made["User"]["Arn"]),
@@ -60,25 +61,4 @@ impl Stage {
             [("AWS_ACCESS_KEY_ID", person.key.clone()), ("AWS_SECRET_ACCESS_KEY", person.secret.clone())];
         self.lifeboat_with(&own, args).await
     }
-}
-
-/// The `aws` command, for the one service that nothing else here has a client of.
-async fn ask(world: &World, args: &[&str]) -> Result<Value, WorldError> {
-    let what = || format!("aws {}", args.join(" "));
-    let output = Command::new(world.venv().program("aws"))
-        .args(args)
-        .args(["--output", "json"])
-        .env_clear()
-        .env("AWS_ENDPOINT_URL", world.endpoint())
-        .env("AWS_DEFAULT_REGION", world.recovery())
-        .env("AWS_ACCESS_KEY_ID", clients::ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", clients::SECRET_KEY)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .doing(what)?;
-    if !output.status.success() {
-        return Err(WorldError::failed(what(), String::from_utf8_lossy(&output.stderr).into_owned()));
-    }
-    serde_json::from_slice(&output.stdout).doing(what)
 }

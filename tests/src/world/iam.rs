@@ -5,16 +5,14 @@
 //! right to change that policy.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::Stdio;
 
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use serde_json::Value;
-use tokio::process::Command;
 
-use super::clients::{ACCESS_KEY, Clients, SECRET_KEY};
+use super::clients::Clients;
 use super::error::{Doing as _, WorldError};
 use super::ministack::MiniStack;
 use super::run_folder::RunFolder;
@@ -129,24 +127,7 @@ impl EnforcingAws {
         Ok(Caller::of(&answer["Credentials"]))
     }
 
-    /// The `aws` command, as the root user: for the two services that nothing else here has a client of.
     async fn ask(&self, args: &[&str]) -> Result<Value, WorldError> {
-        let what = || format!("aws {}", args.join(" "));
-        let output = Command::new(self.venv.program("aws"))
-            .args(args)
-            .args(["--output", "json"])
-            .env_clear()
-            .env("AWS_ENDPOINT_URL", self.ministack.endpoint())
-            .env("AWS_DEFAULT_REGION", &self.region)
-            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .doing(what)?;
-        if !output.status.success() {
-            return Err(WorldError::failed(what(), String::from_utf8_lossy(&output.stderr).into_owned()));
-        }
-        serde_json::from_slice(&output.stdout).doing(what)
+        self.venv.aws(&self.ministack.endpoint(), &self.region, args).await
     }
 }

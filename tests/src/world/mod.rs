@@ -5,6 +5,7 @@
 
 pub mod clients;
 mod clock;
+mod command;
 pub mod delivery;
 pub mod deploy;
 pub mod dns;
