@@ -120,12 +120,10 @@ pub struct Signer {
     pub arn: String,
 }
 
-impl Signer {
-    /// Who that is, whatever role is worn: a user's name, or the session's, which IAM Identity Center sets to the user's and a
-    /// role's trust policy can hold to it (`sts:RoleSessionName`). None for the root user, who is nobody in particular.
-    pub fn person(&self) -> Option<&str> {
-        self.arn.rsplit_once('/').map(|(_, name)| name).filter(|name| !name.is_empty())
-    }
+/// Who a principal is, whatever role is worn: a user's name, or the session's, which IAM Identity Center sets to the user's and a
+/// role's trust policy can hold to it (`sts:RoleSessionName`). None for the root user, who is nobody in particular.
+fn person(arn: &str) -> Option<&str> {
+    arn.rsplit_once('/').map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
 /// What a run keeps of what came: a decision that counts, one that does not, or the plan's in a person's place.
@@ -310,7 +308,7 @@ fn counts(
 ) -> Result<Counted, String> {
     let must = |holds: bool, why: String| if holds { Ok(()) } else { Err(why) };
     let who = &by.arn;
-    let Some(person) = by.person() else {
+    let Some(name) = person(who) else {
         return Err(format!("{who} is no person: sign as a user, or in a session of a role"));
     };
     let may = approval.approvers.iter().any(|pattern| is_like(who, pattern));
@@ -336,11 +334,10 @@ fn counts(
     let counted = so_far.iter().filter(|counted| counted.decision != Decided::Refused);
     let mut here = counted.filter(|counted| counted.question == question.about);
     let is_same = |counted: &&Counted| {
-        let signer = Signer { arn: counted.principal.clone() };
-        signer.person().is_some_and(|earlier| earlier.eq_ignore_ascii_case(person))
+        person(&counted.principal).is_some_and(|earlier| earlier.eq_ignore_ascii_case(name))
     };
     if let Some(counted) = here.find(is_same) {
-        return Err(format!("{person} has decided already, as {}, at {}", counted.principal, counted.at));
+        return Err(format!("{name} has decided already, as {}, at {}", counted.principal, counted.at));
     }
     let decided = match decision.answer {
         Answer::Approve => Decided::Approve,

@@ -167,21 +167,30 @@ fn all(plan: &Plan, known: &Known) -> Vec<Notice> {
         .collect()
 }
 
-fn reg_sci(known: &Known) -> Vec<Notice> {
-    let notice = |what, due, clock, source| {
-        Notice {
-        regime: Regime::RegSci,
+/// What is a person's to file, by the rules of `regime`: what, when, by which clock, and the rule. All of it has the same facts.
+fn filings(
+    regime: Regime,
+    facts: Vec<Fact>,
+) -> impl Fn(&'static str, Due, &'static str, &'static str) -> Notice {
+    move |what, due, clock, source| Notice {
+        regime,
         what,
         due,
         clock,
         done_at: None,
         source,
-        facts: known.facts(&[
+        facts: facts.clone(),
+    }
+}
+
+fn reg_sci(known: &Known) -> Vec<Notice> {
+    let notice = filings(
+        Regime::RegSci,
+        known.facts(&[
             "when responsible SCI personnel concluded that an SCI event has occurred; which of its kinds it is",
             "the market participants affected, and the impact on the market",
         ]),
-    }
-    };
+    );
     vec![
         notice(
             "notice to the Commission",
@@ -229,18 +238,13 @@ fn dora(known: &Known) -> Vec<Notice> {
     let intermediate = initial + SignedDuration::from_hours(72);
     let month_later = intermediate.to_zoned_datetime(TimeZone::UTC).checked_add(1.month());
     let at = |at| Due::By { at };
-    let notice = |what, due, clock, source| Notice {
-        regime: Regime::Dora,
-        what,
-        due,
-        clock,
-        done_at: None,
-        source,
-        facts: known.facts(&[
+    let notice = filings(
+        Regime::Dora,
+        known.facts(&[
             "when the incident was classified as major, by whom, and by which criteria",
             "the clients, counterparts, transactions and Member States affected",
         ]),
-    };
+    );
     vec![
         notice(
             "initial notification to the competent authority",
